@@ -1,0 +1,3 @@
+module github.com/tasuki-project/tasuki/proto/gen
+
+go 1.26
