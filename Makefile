@@ -23,8 +23,4 @@ $(BIN)/.stamp: tools/go.mod tools/go.sum $(wildcard tools/cmd/*/*.go)
 
 .PHONY: generate
 generate: tools ## generate Go code and OpenAPI documents from the contracts
-	rm -rf $(CACHE)/openapi
-	$(BIN)/thirdparty -out proto/third_party
-	PATH=$(BIN):$$PATH $(BIN)/buf generate
-	mkdir -p $(CACHE)/openapi
-	$(BIN)/openapi -in $(CACHE)/openapi -protos proto/tasuki -out proto/gen/openapi -merge $(BIN)/openapiv3-merge
+	tools/generate.sh
