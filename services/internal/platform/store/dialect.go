@@ -1,0 +1,81 @@
+package store
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Dialect names the SQL that must differ between the engines.
+type Dialect struct{ engine Engine }
+
+// Name is the engine's name: "sqlite" or "postgres".
+func (d Dialect) Name() string { return string(d.engine) }
+
+func (d Dialect) pick(postgres, sqlite string) string {
+	if d.engine == Postgres {
+		return postgres
+	}
+	return sqlite
+}
+
+// ForUpdate locks the rows of a SELECT until the transaction ends. Empty on SQLite, where one transaction writes at a time.
+func (d Dialect) ForUpdate() string { return d.pick(" FOR UPDATE", "") }
+
+// ForUpdateSkipLocked locks the rows of a SELECT and passes over rows that others have locked. Empty on SQLite.
+func (d Dialect) ForUpdateSkipLocked() string { return d.pick(" FOR UPDATE SKIP LOCKED", "") }
+
+// ForShare keeps the rows of a SELECT from being changed until the transaction ends. Empty on SQLite.
+func (d Dialect) ForShare() string { return d.pick(" FOR SHARE", "") }
+
+// VisibleXID is the predicate on an xid8 column named xid that no running transaction can still precede the row: what it
+// selects, ordered by (xid, sequence), never changes but at its end. Always true on SQLite, which commits in sequence.
+func (d Dialect) VisibleXID() string {
+	return d.pick("xid < pg_snapshot_xmin(pg_current_snapshot())", "1=1")
+}
+
+// NowXID is the id of the present transaction as a value for an xid8 column; 0 on SQLite.
+func (d Dialect) NowXID() string { return d.pick("pg_current_xact_id()", "0") }
+
+// XIDArg casts a parameter or expression to xid8, and XIDText reads such a column as decimal text; on SQLite they give an
+// integer and its text.
+func (d Dialect) XIDArg(expr string) string {
+	return d.pick("CAST("+expr+" AS xid8)", "CAST("+expr+" AS INTEGER)")
+}
+
+// XIDText reads an xid8 column as decimal text.
+func (d Dialect) XIDText(expr string) string { return "CAST(" + expr + " AS TEXT)" }
+
+// In is the predicate that expr is one of a list of strings, given as the one argument number param made by Strings.
+// The statement's text does not depend on the length of the list. On PostgreSQL a uuid column is written CAST(id AS TEXT),
+// or pass its type by InUUID.
+func (d Dialect) In(expr string, param int) string {
+	p := "$" + strconv.Itoa(param)
+	return d.pick(expr+" = ANY("+p+"::text[])", expr+" IN (SELECT value FROM json_each("+p+"))")
+}
+
+// InUUID is In for a column of ids: uuid on PostgreSQL, TEXT on SQLite.
+func (d Dialect) InUUID(expr string, param int) string {
+	p := "$" + strconv.Itoa(param)
+	return d.pick(expr+" = ANY("+p+"::uuid[])", expr+" IN (SELECT value FROM json_each("+p+"))")
+}
+
+// Strings makes the argument that In and InUUID expect.
+func (d Dialect) Strings(values []string) any {
+	if values == nil {
+		values = []string{}
+	}
+	if d.engine == Postgres {
+		return values
+	}
+	b, _ := json.Marshal(values) // strings always marshal
+	return string(b)
+}
+
+// Lock queues a lock on a name that is held until the transaction ends: transactions that lock the same name follow one
+// another. Statements sent after it see what the previous holder committed. It costs no round trip of its own, and nothing
+// on SQLite, where one transaction writes at a time. Distinct names may rarely share a lock.
+func Lock(tx Tx, name string) {
+	if tx.Dialect().engine == Postgres {
+		tx.Queue("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+	}
+}

@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+)
+
+// What an error of the store can be; ask with errors.Is. Cancelled and expired contexts are context.Canceled and
+// context.DeadlineExceeded as everywhere.
+var (
+	// ErrNoRows: the query found nothing.
+	ErrNoRows = errors.New("store: no rows")
+	// ErrUnique: a unique index or primary key refused the row. UniqueOn and IsUnique tell which.
+	ErrUnique = errors.New("store: unique violation")
+	// ErrForeignKey: a referenced row is missing, or the row is still referenced.
+	ErrForeignKey = errors.New("store: foreign key violation")
+	// ErrCheck: a CHECK or NOT NULL constraint refused the row.
+	ErrCheck = errors.New("store: check violation")
+	// ErrRetry: the transaction lost against rivals in all attempts. Nothing was stored; trying later can help.
+	ErrRetry = errors.New("store: transaction conflict")
+	// ErrUnavailable: the database cannot be reached, is shutting down, or has no connection left.
+	ErrUnavailable = errors.New("store: database unavailable")
+	// ErrReadOnly: a statement in Read tried to write.
+	ErrReadOnly = errors.New("store: write in a read-only transaction")
+	// ErrRowsOpen: Rows were neither closed nor read to their end before the next statement or the commit.
+	ErrRowsOpen = errors.New("store: rows of an earlier query are still open")
+	// ErrTxDone: the transaction has ended.
+	ErrTxDone = errors.New("store: transaction has ended")
+)
+
+// Error is a failure that the database reported. Its text is for logs, never for clients: it names statements, tables and
+// constraints. The driver's error is not reachable through it.
+type Error struct {
+	// Kind is one of the sentinels above, or nil for any other failure.
+	Kind error
+	// Code is the SQLSTATE of PostgreSQL or the extended result code of SQLite.
+	Code string
+	// Constraint is the violated constraint's name, for SQLite built by the naming rule. See IsUnique.
+	Constraint string
+
+	table   string
+	columns []string
+	message string
+	sql     string
+}
+
+func (e *Error) Error() string {
+	if e.sql == "" {
+		return "store: " + e.message
+	}
+	return "store: " + e.message + " in " + e.sql
+}
+
+// Unwrap gives the sentinel.
+func (e *Error) Unwrap() error { return e.Kind }
+
+// IsUnique tells whether err is a unique violation, and the name of the constraint. PostgreSQL reports the name. SQLite
+// reports the columns only, of which the name is built as <table>_<columns>_key, or <table>_pkey for a primary key: the
+// same name on both engines where the naming rule is kept.
+func IsUnique(err error) (constraint string, ok bool) {
+	if e := find(err); e != nil && e.Kind == ErrUnique {
+		return e.Constraint, true
+	}
+	return "", false
+}
+
+// UniqueOn tells whether err is a violation of the unique index or primary key on exactly these columns of the table. An
+// index on expressions is found when it is named <table>_<columns>_key.
+func UniqueOn(err error, table string, columns ...string) bool {
+	e := find(err)
+	if e == nil || e.Kind != ErrUnique {
+		return false
+	}
+	if e.Constraint == keyName(table, columns) {
+		return true
+	}
+	return e.table == table && strings.Join(e.columns, ",") == strings.Join(columns, ",")
+}
+
+func keyName(table string, columns []string) string {
+	return table + "_" + strings.Join(columns, "_") + "_key"
+}
+
+// find gets the *Error in err, and makes one of a driver's error that came from under SQLTx or PgxTx.
+func find(err error) *Error {
+	var e *Error
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &e) {
+		errors.As(classify(err, ""), &e)
+	}
+	return e
+}
+
+// classify turns a driver's error into one of this package's. Errors that are none of a driver pass unchanged.
+func classify(err error, statement string) error {
+	var e *Error
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return err
+	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, sql.ErrNoRows):
+		return ErrNoRows
+	case errors.As(err, &pg):
+		return pgError(pg, statement)
+	case errors.As(err, &lite):
+		return sqliteError(lite, statement)
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
+	case errors.Is(err, pgx.ErrTxClosed), errors.Is(err, sql.ErrTxDone):
+		return ErrTxDone
+	case errors.As(err, &connect):
+		// Its text names the user and host; the cause is enough.
+		return &Error{Kind: ErrUnavailable, message: "cannot connect"}
+	}
+	return err
+}
+
+// lost is for errors between this process and the database, which carry no code.
+func lost(err error, statement string) error {
+	classified := classify(err, statement)
+	if classified == nil || classified != err {
+		return classified
+	}
+	for _, own := range []error{ErrNoRows, ErrRowsOpen, ErrTxDone} {
+		if errors.Is(err, own) {
+			return err
+		}
+	}
+	return &Error{Kind: nil, message: err.Error(), sql: brief(statement)}
+}
+
+var detailColumns = regexp.MustCompile(`^[^(]*\(([^()]*)\)=`)
+
+func pgError(pg *pgconn.PgError, statement string) *Error {
+	e := &Error{Code: pg.Code, Constraint: pg.ConstraintName, table: pg.TableName, sql: brief(statement),
+		message: pg.Message + " (" + pg.Code + ")"}
+	switch {
+	case pg.Code == "23505":
+		e.Kind = ErrUnique
+		// The detail reads: Key (a, b)=(…) already exists. Its values stay out of the error.
+		if m := detailColumns.FindStringSubmatch(pg.Detail); m != nil {
+			e.columns = strings.Split(m[1], ", ")
+		}
+	case pg.Code == "23503":
+		e.Kind = ErrForeignKey
+	case pg.Code == "23514", pg.Code == "23502":
+		e.Kind = ErrCheck
+	case pg.Code == "40001", pg.Code == "40P01":
+		e.Kind = ErrRetry
+	case pg.Code == "25006":
+		e.Kind = ErrReadOnly
+	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"), pg.Code == "53300":
+		e.Kind = ErrUnavailable
+	case pg.Code == "57014":
+		e.Kind = context.Canceled
+	}
+	return e
+}
+
+// Extended result codes of SQLite.
+const (
+	liteBusy       = 5
+	liteLocked     = 6
+	liteReadOnly   = 8
+	liteInterrupt  = 9
+	liteCantOpen   = 14
+	liteConstraint = 19
+	liteCheck      = 19 | 1<<8
+	liteForeignKey = 19 | 3<<8
+	liteNotNull    = 19 | 5<<8
+	litePrimaryKey = 19 | 6<<8
+	liteUnique     = 19 | 8<<8
+	liteRowID      = 19 | 10<<8
+)
+
+func sqliteError(lite *sqlite.Error, statement string) *Error {
+	code := lite.Code()
+	e := &Error{Code: itoa(code), message: lite.Error(), sql: brief(statement)}
+	switch code {
+	case liteUnique, litePrimaryKey, liteRowID:
+		e.Kind = ErrUnique
+		e.table, e.columns, e.Constraint = sqliteKey(lite.Error(), code != liteUnique)
+		return e
+	case liteForeignKey:
+		e.Kind = ErrForeignKey
+		return e
+	case liteCheck, liteNotNull:
+		e.Kind = ErrCheck
+		return e
+	}
+	switch code & 0xff {
+	case liteBusy, liteLocked:
+		e.Kind = ErrRetry
+	case liteReadOnly:
+		e.Kind = ErrReadOnly
+	case liteInterrupt:
+		e.Kind = context.Canceled
+	case liteCantOpen:
+		e.Kind = ErrUnavailable
+	}
+	return e
+}
+
+// sqliteKey reads "… UNIQUE constraint failed: leads.org, leads.email (2067)", or "… failed: index 'name' (2067)".
+func sqliteKey(message string, primary bool) (table string, columns []string, constraint string) {
+	_, list, _ := strings.Cut(message, "UNIQUE constraint failed: ")
+	if i := strings.LastIndex(list, " ("); i >= 0 {
+		list = list[:i]
+	}
+	if name, ok := strings.CutPrefix(list, "index '"); ok {
+		return "", nil, strings.TrimSuffix(name, "'")
+	}
+	for _, part := range strings.Split(list, ", ") {
+		t, column, _ := strings.Cut(part, ".")
+		table = t
+		columns = append(columns, column)
+	}
+	if primary {
+		return table, columns, table + "_pkey"
+	}
+	return table, columns, keyName(table, columns)
+}
+
+// brief is a statement on one line, cut to what tells it from others.
+func brief(statement string) string {
+	s := strings.Join(strings.Fields(statement), " ")
+	if r := []rune(s); len(r) > 100 {
+		return string(r[:100]) + "…"
+	}
+	return s
+}
