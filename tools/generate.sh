@@ -11,7 +11,7 @@ mkdir -p "$fresh/proto/gen/openapi" "$fresh/documents"
 thirdparty -out proto/third_party
 buf generate -o "$fresh"
 openapi -in "$fresh/documents" -protos proto/tasuki -out "$fresh/proto/gen/openapi" -merge .bin/openapiv3-merge
-buf build proto -o "$fresh/proto/gen/descriptors.binpb" --path proto/tasuki
+buf build proto -o "$fresh/proto/gen/descriptors.binpb" --path proto/tasuki --exclude-imports
 
 # Copy what changed, and delete what is no longer generated.
 for part in $(cd "$fresh/proto/gen" && find . -type f | sort); do
