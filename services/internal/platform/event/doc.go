@@ -1,0 +1,18 @@
+// Package event writes what happens in a service into its one append-only table, serves that table as the feed, and reads
+// the feeds of others.
+//
+// What it promises:
+//
+//   - Append is a row of the caller's transaction: an event exists exactly when its effect does.
+//   - The feed shows every event once, in an order that never changes. A cursor never has to look back: what was not
+//     visible yet comes later. On PostgreSQL, where transactions commit out of order, only events that no running
+//     transaction can still precede are shown.
+//   - A stream wakes up with commits of this process, and on PostgreSQL of other processes (LISTEN/NOTIFY). Should a wake-up
+//     be lost, a slow look at the table finds the events all the same.
+//   - A subscription stores its cursor in the transaction of the effect: an effect happens exactly once. One replica at a
+//     time holds it. An event that fails for good is parked together with all later events of its subject, and can be
+//     replayed in order; the rest flows on.
+//
+// Handlers of subscriptions run in a transaction and may be called again for the same event when it rolled back. They see
+// access.System("<subscription>") as the actor, and Append takes the handled event's id as the cause.
+package event
