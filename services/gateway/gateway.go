@@ -1,0 +1,140 @@
+// Package gateway is the front door of Tasuki: one HTTP port that offers every department as REST, Connect, gRPC-Web and
+// gRPC, with the documents to read them by.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/tasuki-project/tasuki/services/gateway/internal/bridge"
+	"github.com/tasuki-project/tasuki/services/gateway/internal/docs"
+	"github.com/tasuki-project/tasuki/services/gateway/internal/door"
+	"github.com/tasuki-project/tasuki/services/gateway/internal/rest"
+	"github.com/tasuki-project/tasuki/services/gateway/internal/upstream"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+)
+
+// Limits of the door unless Options say otherwise, in bytes.
+const (
+	DefaultBodyBytes   = 1 << 20
+	DefaultUploadBytes = 20 << 20
+)
+
+// Options of a gateway.
+type Options struct {
+	// Departments by name, each with a connection to its gRPC address. A department that is missing answers 404.
+	Departments map[access.Department]grpc.ClientConnInterface
+	// Verifier checks tokens before a call leaves the gateway.
+	Verifier *access.Verifier
+	// BodyBytes and UploadBytes bound ordinary bodies and file uploads; 0 means the defaults.
+	BodyBytes, UploadBytes int64
+	// AllowedOrigins for browsers on other hosts, for instance `https://app.example.com`; empty allows none.
+	AllowedOrigins []string
+}
+
+// New builds the handler of the HTTP port. The context bounds nothing but the registration.
+func New(ctx context.Context, o Options) (http.Handler, error) {
+	if o.BodyBytes == 0 {
+		o.BodyBytes = DefaultBodyBytes
+	}
+	if o.UploadBytes == 0 {
+		o.UploadBytes = DefaultUploadBytes
+	}
+	root := http.NewServeMux()
+	health := &healthDoor{conns: o.Departments}
+	root.HandleFunc("GET /healthz", health.live)
+	root.HandleFunc("GET /readyz", health.ready)
+	var names []string
+	for _, d := range access.Departments() {
+		conn, ok := o.Departments[d]
+		if !ok {
+			continue
+		}
+		names = append(names, string(d))
+		if err := mount(ctx, root, d, upstream.New(d, o.Verifier, conn), int(o.UploadBytes)); err != nil {
+			return nil, err
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("gateway: no department is configured; name at least one, for instance --peer-marketing=127.0.0.1:9001")
+	}
+	if err := docs.Register(root, names); err != nil {
+		return nil, err
+	}
+	root.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		door.WriteStatus(w, http.StatusNotFound, problem.NotFound("path", r.URL.Path).GRPCStatus())
+	})
+	h, err := door.New(root, door.Options{
+		Limits: door.Limits{BodyBytes: o.BodyBytes, UploadBytes: o.UploadBytes}, AllowedOrigins: o.AllowedOrigins,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return otelhttp.NewHandler(h, "gateway", otelhttp.WithFilter(func(r *http.Request) bool {
+		return r.URL.Path != "/healthz" && r.URL.Path != "/readyz"
+	})), nil
+}
+
+// mount puts one department under its prefix: REST at /<department>/v1/…, Connect and gRPC-Web at
+// /<department>/<service>/<method>. Services that only this department has are also at /<service>/<method>, where plain
+// gRPC clients look for them.
+func mount(ctx context.Context, root *http.ServeMux, d access.Department, conn grpc.ClientConnInterface, maxBytes int) error {
+	services, err := servicesOf(d)
+	if err != nil {
+		return err
+	}
+	var rests []rest.Registration
+	connects := http.NewServeMux()
+	for _, s := range services {
+		bridge.Register(connects, s, conn, maxBytes)
+		if r, ok := registrations[s.FullName()]; ok {
+			rests = append(rests, r)
+		}
+		if string(s.ParentFile().Package()) == d.Package() {
+			bridge.Register(root, s, conn, maxBytes)
+		}
+	}
+	mux, err := rest.NewMux(ctx, conn, rests...)
+	if err != nil {
+		return err
+	}
+	prefix := "/" + string(d)
+	root.Handle(prefix+"/", http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/tasuki.") {
+			connects.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})))
+	return nil
+}
+
+// shared are the packages whose services every department serves.
+var shared = []string{"tasuki.handoff.v1", "tasuki.feed.v1", "tasuki.jobs.v1"}
+
+// servicesOf lists the services of a department: its own and the shared ones, from the descriptors linked in.
+func servicesOf(d access.Department) ([]protoreflect.ServiceDescriptor, error) {
+	var found []protoreflect.ServiceDescriptor
+	packages := append([]string{d.Package()}, shared...)
+	for _, p := range packages {
+		before := len(found)
+		protoregistry.GlobalFiles.RangeFilesByPackage(protoreflect.FullName(p), func(f protoreflect.FileDescriptor) bool {
+			for i := range f.Services().Len() {
+				found = append(found, f.Services().Get(i))
+			}
+			return true
+		})
+		if len(found) == before {
+			return nil, fmt.Errorf("gateway: no service of package %s is linked in", p)
+		}
+	}
+	return found, nil
+}
