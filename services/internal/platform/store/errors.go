@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 	"modernc.org/sqlite"
 )
 
@@ -49,6 +52,7 @@ type Error struct {
 	columns []string
 	message string
 	sql     string
+	again   bool // the connection was lost before the commit was sent
 }
 
 func (e *Error) Error() string {
@@ -124,24 +128,51 @@ func classify(err error, statement string) error {
 	case errors.Is(err, pgx.ErrTxClosed), errors.Is(err, sql.ErrTxDone):
 		return ErrTxDone
 	case errors.As(err, &connect):
-		// Its text names the user and host; the cause is enough.
-		return &Error{Kind: ErrUnavailable, message: "cannot connect"}
+		return &Error{Kind: ErrUnavailable, message: "cannot connect: " + errors.Unwrap(connect).Error()}
+	case errors.Is(err, puddle.ErrClosedPool), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn):
+		return &Error{Kind: ErrUnavailable, message: "the store is closed"}
 	}
 	return err
 }
 
-// lost is for errors between this process and the database, which carry no code.
-func lost(err error, statement string) error {
+// wrap is classify for errors of statements: what has no class becomes an *Error too, so that no driver's type leaves.
+func wrap(err error, statement string) error {
 	classified := classify(err, statement)
-	if classified == nil || classified != err {
+	var e *Error
+	switch {
+	case classified == nil, errors.As(classified, &e):
+		return classified
+	case classified != err, err == ErrNoRows, err == ErrRowsOpen, err == ErrTxDone,
+		err == context.Canceled, err == context.DeadlineExceeded:
 		return classified
 	}
-	for _, own := range []error{ErrNoRows, ErrRowsOpen, ErrTxDone} {
-		if errors.Is(err, own) {
-			return err
-		}
+	return &Error{message: err.Error(), sql: brief(statement)}
+}
+
+// escaped classifies what a closure returns: only a driver's own error, got from SQLTx or PgxTx, has to be changed.
+func escaped(err error) error {
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	if errors.As(err, &pg) || errors.As(err, &lite) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, sql.ErrNoRows) {
+		return classify(err, "")
 	}
-	return &Error{Kind: nil, message: err.Error(), sql: brief(statement)}
+	return err
+}
+
+// unavailable is for errors of getting a connection.
+func unavailable(err error) error {
+	wrapped := wrap(err, "")
+	var e *Error
+	if errors.As(wrapped, &e) {
+		e.Kind = ErrUnavailable
+	}
+	return wrapped
+}
+
+// retryable tells whether the same closure may succeed in another transaction, and surely stored nothing in this one.
+func retryable(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Kind == ErrRetry || e.again)
 }
 
 var detailColumns = regexp.MustCompile(`^[^(]*\(([^()]*)\)=`)
@@ -164,10 +195,10 @@ func pgError(pg *pgconn.PgError, statement string) *Error {
 		e.Kind = ErrRetry
 	case pg.Code == "25006":
 		e.Kind = ErrReadOnly
+	case pg.Code == "57014": // statement_timeout
+		e.Kind = context.DeadlineExceeded
 	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"), pg.Code == "53300":
 		e.Kind = ErrUnavailable
-	case pg.Code == "57014":
-		e.Kind = context.Canceled
 	}
 	return e
 }
@@ -190,7 +221,7 @@ const (
 
 func sqliteError(lite *sqlite.Error, statement string) *Error {
 	code := lite.Code()
-	e := &Error{Code: itoa(code), message: lite.Error(), sql: brief(statement)}
+	e := &Error{Code: strconv.Itoa(code), message: lite.Error(), sql: brief(statement)}
 	switch code {
 	case liteUnique, litePrimaryKey, liteRowID:
 		e.Kind = ErrUnique

@@ -59,7 +59,7 @@ type Tx interface {
 	// functions of attempts that were retried are dropped.
 	AfterCommit(fn func())
 	// SQLTx is the transaction under this one for libraries that need it (River); it begins it, and sends what is queued.
-	// Nil on PostgreSQL, and nil when beginning failed: the Write then fails with that error.
+	// Nil on PostgreSQL. Nil, too, when beginning or sending failed: return then, and Write reports that error.
 	SQLTx() *sql.Tx
 	// PgxTx is the same for PostgreSQL. BEGIN and what is queued travel with its first statement. Its Commit and Rollback
 	// fail: the closure's result decides. Nil on SQLite.
@@ -76,13 +76,11 @@ type DB struct {
 // backend is what an engine has to do.
 type backend interface {
 	// begin makes a transaction that takes no connection before its first statement.
-	begin(readOnly bool) transaction
+	begin(ctx context.Context, readOnly bool) transaction
 	ping(ctx context.Context) error
 	close()
 	// migrationDB opens a database/sql view for goose, and holds off other replicas until release is called.
 	migrationDB(ctx context.Context) (db *sql.DB, release func(), err error)
-	// query runs one statement outside of transactions.
-	query(ctx context.Context, sql string, args ...any) (Rows, error)
 }
 
 // transaction is a Tx seen from Write and Read.
@@ -92,6 +90,8 @@ type transaction interface {
 	rollback()
 	// sawUnique tells whether a statement of this transaction hit a unique violation.
 	sawUnique() bool
+	// failure is the error that spoiled the transaction: one failed statement fails all that follow, and the commit.
+	failure() error
 	committed() []func()
 }
 
@@ -151,7 +151,7 @@ func (db *DB) Engine() Engine { return db.engine }
 func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Ping reaches the database.
-func (db *DB) Ping(ctx context.Context) error { return classify(db.be.ping(ctx), "") }
+func (db *DB) Ping(ctx context.Context) error { return unavailable(db.be.ping(ctx)) }
 
 // Close waits for running transactions and closes. It may be called more than once.
 func (db *DB) Close() { db.be.close() }

@@ -30,7 +30,7 @@ func Write[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, er
 			return result, nil
 		case guarded && unique && ctx.Err() == nil:
 			guarded = false
-		case errors.Is(err, ErrRetry) && attempt < attempts:
+		case retryable(err) && attempt < attempts:
 			if err := pause(ctx, attempt); err != nil {
 				return *new(T), err
 			}
@@ -42,21 +42,23 @@ func Write[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, er
 
 func writeOnce[T any](ctx context.Context, db *DB, guard Guard, fn func(Tx) (T, error)) (result T, hooks []func(), unique bool, err error) {
 	var none T
-	tx := db.be.begin(false)
+	tx := db.be.begin(ctx, false)
 	done := false
 	defer func() {
 		if !done { // an error, a panic or Goexit
 			tx.rollback()
 		}
 	}()
-	fail := func(err error) (T, []func(), bool, error) { return none, nil, tx.sawUnique(), err }
+	fail := func(err error) (T, []func(), bool, error) {
+		return none, nil, tx.sawUnique() || errors.Is(err, ErrUnique), cause(tx, err)
+	}
 
 	replay := false
 	if guard != nil {
 		var stored any
 		stored, replay, err = guard.Before(ctx, tx)
 		if err != nil {
-			return fail(classify(err, ""))
+			return fail(escaped(err))
 		}
 		if replay {
 			var ok bool
@@ -67,11 +69,11 @@ func writeOnce[T any](ctx context.Context, db *DB, guard Guard, fn func(Tx) (T, 
 	}
 	if !replay {
 		if result, err = fn(tx); err != nil {
-			return fail(classify(err, ""))
+			return fail(escaped(err))
 		}
 		if guard != nil {
 			if err = guard.After(ctx, tx, result); err != nil {
-				return fail(classify(err, ""))
+				return fail(escaped(err))
 			}
 		}
 	}
@@ -86,8 +88,8 @@ func writeOnce[T any](ctx context.Context, db *DB, guard Guard, fn func(Tx) (T, 
 // run when fn succeeded.
 func Read[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, error) {
 	for attempt := 1; ; attempt++ {
-		result, hooks, err := readOnce(db, fn)
-		if errors.Is(err, ErrRetry) && attempt < attempts {
+		result, hooks, err := readOnce(ctx, db, fn)
+		if retryable(err) && attempt < attempts {
 			if err := pause(ctx, attempt); err != nil {
 				return *new(T), err
 			}
@@ -103,17 +105,25 @@ func Read[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, err
 	}
 }
 
-func readOnce[T any](db *DB, fn func(Tx) (T, error)) (T, []func(), error) {
-	tx := db.be.begin(true)
+func readOnce[T any](ctx context.Context, db *DB, fn func(Tx) (T, error)) (T, []func(), error) {
+	tx := db.be.begin(ctx, true)
 	defer tx.rollback()
 	result, err := fn(tx)
 	if err == nil {
-		err = tx.Flush(context.Background())
+		err = tx.Flush(ctx)
 	}
 	if err != nil {
-		return *new(T), nil, classify(err, "")
+		return *new(T), nil, cause(tx, escaped(err))
 	}
 	return result, tx.committed(), nil
+}
+
+// cause prefers what a retry can mend over what the closure made of it.
+func cause(tx transaction, err error) error {
+	if failed := tx.failure(); retryable(failed) {
+		return failed
+	}
+	return err
 }
 
 // pause waits before the attempt after n: around 5, 10, 20, 40 ms, so that rivals part.

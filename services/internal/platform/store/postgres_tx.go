@@ -1,0 +1,386 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// pgTx takes a connection with its first statement, and sends BEGIN and all that is queued in that statement's pipeline.
+type pgTx struct {
+	pool     *pgxpool.Pool
+	options  pgx.TxOptions
+	readOnly bool
+
+	conn  *pgxpool.Conn // nil before the first statement
+	begun pgx.Tx        // nil before BEGIN was sent
+	open  *pgRows       // rows not yet closed
+
+	txState
+}
+
+type statement struct {
+	sql  string
+	args []any
+}
+
+// txState is what both engines keep of a transaction.
+type txState struct {
+	queue  []statement
+	hooks  []func()
+	failed error // the first error of a statement: nothing more can succeed, on either engine
+	unique bool
+	done   bool
+}
+
+func (s *txState) Queue(sql string, args ...any) {
+	s.queue = append(s.queue, statement{sql, args})
+}
+
+func (s *txState) AfterCommit(fn func()) { s.hooks = append(s.hooks, fn) }
+func (s *txState) committed() []func()   { return s.hooks }
+func (s *txState) sawUnique() bool       { return s.unique }
+func (s *txState) failure() error        { return s.failed }
+
+// record keeps the first error that spoils the transaction, and returns err.
+func (s *txState) record(err error) error {
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.unique = s.unique || errors.Is(err, ErrUnique)
+	return err
+}
+
+// badArgument is an argument that cannot be sent.
+func (s *txState) badArgument(err error, sql string) error {
+	return s.record(&Error{message: err.Error(), sql: brief(sql)})
+}
+
+func (t *pgTx) Dialect() Dialect { return Dialect{Postgres} }
+func (t *pgTx) SQLTx() *sql.Tx   { return nil }
+
+// ready refuses statements that cannot be sent now.
+func (t *pgTx) ready() error {
+	switch {
+	case t.done:
+		return ErrTxDone
+	case t.failed != nil:
+		return t.failed
+	case t.open != nil:
+		return ErrRowsOpen
+	}
+	return nil
+}
+
+// fail classifies an error of a statement and spoils the transaction.
+func (t *pgTx) fail(err error, sql string) error {
+	if err == nil || err == t.failed || err == ErrRowsOpen || err == ErrTxDone {
+		return err
+	}
+	wrapped := wrap(err, sql)
+	var e *Error
+	if errors.As(wrapped, &e) && e.Kind == nil && e.Code == "" && t.conn != nil && t.conn.Conn().IsClosed() {
+		// Before the commit is sent, a lost connection means that nothing was stored: trying again is safe.
+		wrapped = &Error{Kind: ErrUnavailable, message: "connection lost: " + err.Error(), sql: brief(sql), again: true}
+	}
+	return t.record(wrapped)
+}
+
+// send makes a pipeline of BEGIN, if needed, what is queued, and the given statements, and reads the answers of all but the
+// last n. The caller reads those n and closes the results. Nil results: nothing had to be sent.
+func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchResults, error) {
+	batch := &pgx.Batch{}
+	if t.begun == nil {
+		if t.conn == nil {
+			conn, err := t.pool.Acquire(ctx)
+			if err != nil {
+				return nil, t.record(unavailable(err))
+			}
+			t.conn = conn
+		}
+		batch.BeginTx(t.options)
+	}
+	for _, list := range [][]statement{t.queue, last} {
+		for _, s := range list {
+			args, err := normalize(s.args, Postgres)
+			if err != nil {
+				return nil, t.badArgument(err, s.sql)
+			}
+			batch.Queue(s.sql, args...)
+		}
+	}
+	t.queue = nil
+	if batch.Len() == 0 {
+		return nil, nil
+	}
+	results := t.conn.Conn().SendBatch(ctx, batch)
+	if t.begun == nil {
+		t.begun = results.Tx()
+	}
+	for _, q := range batch.QueuedQueries[:batch.Len()-n] {
+		if _, err := results.Exec(); err != nil {
+			_ = results.Close()
+			return nil, t.fail(err, q.SQL)
+		}
+	}
+	return results, nil
+}
+
+func (t *pgTx) Flush(ctx context.Context) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	if len(t.queue) == 0 {
+		return nil
+	}
+	return t.flush(ctx)
+}
+
+// flush sends BEGIN and the queue, whichever is still to be sent.
+func (t *pgTx) flush(ctx context.Context) error {
+	results, err := t.send(ctx, 0)
+	if err != nil || results == nil {
+		return err
+	}
+	return t.fail(results.Close(), "")
+}
+
+// direct tells whether a statement can go out alone.
+func (t *pgTx) direct() bool { return t.begun != nil && len(t.queue) == 0 }
+
+// start sends a query; its errors are the driver's, unless they were recorded before.
+func (t *pgTx) start(ctx context.Context, sql string, args []any) (*pgRows, error) {
+	if err := t.ready(); err != nil {
+		return nil, err
+	}
+	rows := &pgRows{tx: t, sql: sql}
+	var err error
+	if t.direct() {
+		rows.Rows, err = t.conn.Query(ctx, sql, args...)
+	} else {
+		rows.batch, err = t.send(ctx, 1, statement{sql, args})
+		if err != nil {
+			return nil, err
+		}
+		rows.Rows, err = rows.batch.Query()
+	}
+	t.open = rows
+	if err != nil {
+		rows.Close()
+		return nil, err
+	}
+	return rows, nil
+}
+
+func (t *pgTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	args, err := t.arguments(sql, args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := t.start(ctx, sql, args)
+	if err != nil {
+		return nil, t.fail(err, sql)
+	}
+	return storeRows{rows}, nil
+}
+
+func (t *pgTx) QueryRow(ctx context.Context, sql string, args ...any) Row {
+	rows, err := t.Query(ctx, sql, args...)
+	return firstRow{rows, err}
+}
+
+func (t *pgTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	args, err := t.arguments(sql, args)
+	if err != nil {
+		return 0, err
+	}
+	tag, err := t.exec(ctx, sql, args)
+	if err != nil {
+		return 0, t.fail(err, sql)
+	}
+	return tag.RowsAffected(), nil
+}
+
+func (t *pgTx) exec(ctx context.Context, sql string, args []any) (pgconn.CommandTag, error) {
+	if err := t.ready(); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	if t.direct() {
+		return t.conn.Exec(ctx, sql, args...)
+	}
+	results, err := t.send(ctx, 1, statement{sql, args})
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	tag, err := results.Exec()
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return tag, err
+}
+
+func (t *pgTx) arguments(sql string, args []any) ([]any, error) {
+	out, err := normalize(args, Postgres)
+	if err != nil {
+		return nil, t.badArgument(err, sql)
+	}
+	return out, nil
+}
+
+func (t *pgTx) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return normalize(rows[i], Postgres) })
+	_, err := t.conn.Conn().CopyFrom(ctx, pgx.Identifier{table}, columns, source)
+	return t.fail(err, "COPY "+table)
+}
+
+// commit sends what is queued and COMMIT in one pipeline.
+func (t *pgTx) commit(ctx context.Context) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	if t.begun == nil && len(t.queue) == 0 {
+		t.done = true
+		return nil
+	}
+	results, err := t.send(ctx, 1, statement{sql: "commit"})
+	if err != nil {
+		return err
+	}
+	tag, err := results.Exec()
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	switch {
+	case err != nil:
+		err = t.fail(err, "COMMIT")
+		var e *Error
+		if errors.As(err, &e) {
+			e.again = false // it may have been stored: never run the closure again
+		}
+		return err
+	case tag.String() != "COMMIT":
+		return t.record(&Error{message: "a failed statement of this transaction was overlooked; it is rolled back"})
+	}
+	t.done = true
+	t.conn.Release()
+	t.conn = nil
+	return nil
+}
+
+// rollback ends a transaction that is not committed. A reader is not kept waiting for the end of its snapshot.
+func (t *pgTx) rollback() {
+	if t.done {
+		return
+	}
+	t.done = true
+	if t.open != nil {
+		t.open.Close()
+	}
+	if t.conn == nil {
+		return
+	}
+	conn := t.conn
+	t.conn = nil
+	if t.readOnly {
+		go endSession(conn, "commit")
+		return
+	}
+	endSession(conn, "rollback")
+}
+
+// PgxTx implements Tx.
+func (t *pgTx) PgxTx() pgx.Tx { return pgxTx{t} }
+
+// pgRows are rows of a pipeline or of a single statement, with the driver's errors.
+type pgRows struct {
+	pgx.Rows
+	tx    *pgTx
+	sql   string
+	batch pgx.BatchResults
+	err   error
+	shut  bool
+}
+
+func (r *pgRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *pgRows) Close() {
+	if r.shut {
+		return
+	}
+	r.shut = true
+	r.Rows.Close()
+	r.err = r.Rows.Err()
+	if r.batch != nil {
+		if err := r.batch.Close(); r.err == nil {
+			r.err = err
+		}
+	}
+	if r.tx.open == r {
+		r.tx.open = nil
+	}
+}
+
+func (r *pgRows) Err() error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.Rows.Err()
+}
+
+// storeRows are pgRows with this package's errors.
+type storeRows struct{ r *pgRows }
+
+func (s storeRows) Next() bool { return s.r.Next() }
+func (s storeRows) Close()     { s.r.Close(); _ = s.Err() }
+func (s storeRows) Err() error { return s.r.tx.fail(s.r.Err(), s.r.sql) }
+
+func (s storeRows) Scan(dest ...any) error { return wrap(s.r.Scan(dest...), s.r.sql) }
+
+func (s storeRows) Columns() []string {
+	fields := s.r.FieldDescriptions()
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// firstRow is the Row of both engines.
+type firstRow struct {
+	rows Rows
+	err  error
+}
+
+func (f firstRow) Scan(dest ...any) error {
+	if f.err != nil {
+		return f.err
+	}
+	defer f.rows.Close()
+	if !f.rows.Next() {
+		if err := f.rows.Err(); err != nil {
+			return err
+		}
+		return ErrNoRows
+	}
+	if err := f.rows.Scan(dest...); err != nil {
+		return err
+	}
+	f.rows.Close()
+	return f.rows.Err()
+}

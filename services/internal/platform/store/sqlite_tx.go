@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// liteTx begins with its first statement: work before it, or a closure that only queues, does not keep the writer waiting.
+type liteTx struct {
+	ctx      context.Context // of Write, for SQLTx
+	db       *sql.DB
+	readOnly bool
+
+	conn *sql.Conn
+	tx   *sql.Tx
+	open *liteRows
+
+	txState
+}
+
+func (t *liteTx) Dialect() Dialect { return Dialect{SQLite} }
+func (t *liteTx) PgxTx() pgx.Tx    { return nil }
+
+// background keeps database/sql and the driver from watching the context of each short statement of a writer, which costs
+// two goroutines a statement. It is looked at before every statement instead. Reads may be long, and are interrupted.
+func (t *liteTx) background(ctx context.Context) context.Context {
+	if t.readOnly {
+		return ctx
+	}
+	return context.Background()
+}
+
+// ready begins the transaction if needed and sends what is queued.
+func (t *liteTx) ready(ctx context.Context) error {
+	switch {
+	case t.done:
+		return ErrTxDone
+	case t.failed != nil:
+		return t.failed
+	case t.open != nil:
+		return ErrRowsOpen
+	}
+	if err := ctx.Err(); err != nil {
+		return t.record(err)
+	}
+	if t.tx == nil {
+		if err := t.begin(ctx); err != nil {
+			return err
+		}
+	}
+	queue := t.queue
+	t.queue = nil
+	for _, s := range queue {
+		if _, err := t.exec(ctx, s.sql, s.args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *liteTx) begin(ctx context.Context) error {
+	conn, err := t.db.Conn(ctx) // waits for its turn
+	if err != nil {
+		return t.record(unavailable(err))
+	}
+	tx, err := conn.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: t.readOnly})
+	if err != nil {
+		_ = conn.Close()
+		return t.fail(err, "BEGIN")
+	}
+	t.conn, t.tx = conn, tx
+	return nil
+}
+
+func (t *liteTx) fail(err error, sql string) error {
+	if err == nil || err == t.failed || err == ErrRowsOpen || err == ErrTxDone {
+		return err
+	}
+	return t.record(wrap(err, sql))
+}
+
+func (t *liteTx) Flush(ctx context.Context) error {
+	if len(t.queue) == 0 {
+		switch {
+		case t.done:
+			return ErrTxDone
+		case t.failed != nil:
+			return t.failed
+		case t.open != nil:
+			return ErrRowsOpen
+		}
+		return nil
+	}
+	return t.ready(ctx)
+}
+
+func (t *liteTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	if err := t.ready(ctx); err != nil {
+		return nil, err
+	}
+	args, err := normalize(args, SQLite)
+	if err != nil {
+		return nil, t.badArgument(err, sql)
+	}
+	rows, err := t.tx.QueryContext(t.background(ctx), sql, args...)
+	if err != nil {
+		return nil, t.fail(err, sql)
+	}
+	t.open = &liteRows{rows: rows, tx: t, sql: sql}
+	return t.open, nil
+}
+
+func (t *liteTx) QueryRow(ctx context.Context, sql string, args ...any) Row {
+	rows, err := t.Query(ctx, sql, args...)
+	return firstRow{rows, err}
+}
+
+func (t *liteTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	if err := t.ready(ctx); err != nil {
+		return 0, err
+	}
+	return t.exec(ctx, sql, args)
+}
+
+func (t *liteTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
+	args, err := normalize(args, SQLite)
+	if err != nil {
+		return 0, t.badArgument(err, sql)
+	}
+	result, err := t.tx.ExecContext(t.background(ctx), sql, args...)
+	if err != nil {
+		return 0, t.fail(err, sql)
+	}
+	n, err := result.RowsAffected()
+	return n, t.fail(err, sql)
+}
+
+// copyParams bounds the parameters of one INSERT; more gains nothing.
+const copyParams = 900
+
+func (t *liteTx) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	size := max(1, copyParams/len(columns))
+	for len(rows) > 0 {
+		n := min(size, len(rows))
+		args := make([]any, 0, n*len(columns))
+		for _, row := range rows[:n] {
+			if len(row) != len(columns) {
+				return t.badArgument(errors.New("a row has not as many values as there are columns"), "COPY "+table)
+			}
+			args = append(args, row...)
+		}
+		if _, err := t.exec(ctx, insertRows(table, columns, n), args); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+func insertRows(table string, columns []string, rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + quote(table) + " (")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(c))
+	}
+	b.WriteString(") VALUES ")
+	param := 0
+	for r := range rows {
+		if r > 0 {
+			b.WriteString(", ")
+		}
+		for i := range columns {
+			if i == 0 {
+				b.WriteByte('(')
+			} else {
+				b.WriteString(", ")
+			}
+			param++
+			b.WriteString("$" + strconv.Itoa(param))
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+func (t *liteTx) commit(ctx context.Context) error {
+	if err := t.Flush(ctx); err != nil {
+		return err
+	}
+	if t.tx == nil {
+		t.done = true
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return t.record(err)
+	}
+	if err := t.tx.Commit(); err != nil {
+		return t.fail(err, "COMMIT")
+	}
+	t.done = true
+	_ = t.conn.Close() // back to the pool
+	return nil
+}
+
+func (t *liteTx) rollback() {
+	if t.done {
+		return
+	}
+	t.done = true
+	if t.open != nil {
+		t.open.Close()
+	}
+	if t.tx != nil {
+		_ = t.tx.Rollback() // a connection that cannot is closed by the pool
+		_ = t.conn.Close()
+	}
+}
+
+// SQLTx implements Tx.
+func (t *liteTx) SQLTx() *sql.Tx {
+	if t.ready(t.ctx) != nil {
+		return nil
+	}
+	return t.tx
+}
+
+type liteRows struct {
+	rows *sql.Rows
+	tx   *liteTx
+	sql  string
+	shut bool
+}
+
+func (r *liteRows) Next() bool {
+	if r.rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *liteRows) Close() {
+	if r.shut {
+		return
+	}
+	r.shut = true
+	err := r.rows.Err()
+	if closeErr := r.rows.Close(); err == nil {
+		err = closeErr
+	}
+	_ = r.tx.fail(err, r.sql)
+	if r.tx.open == r {
+		r.tx.open = nil
+	}
+}
+
+func (r *liteRows) Err() error { return wrap(r.rows.Err(), r.sql) }
+
+func (r *liteRows) Scan(dest ...any) error {
+	return wrap(r.rows.Scan(sqliteDests(dest)...), r.sql)
+}
+
+func (r *liteRows) Columns() []string {
+	names, _ := r.rows.Columns() // fails on closed rows only
+	return names
+}

@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY,
+    xid INTEGER NOT NULL DEFAULT 0,
+    what TEXT NOT NULL
+);
