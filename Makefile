@@ -1,26 +1,145 @@
+# `make help` lists the targets. Needed: Go and make; for RACE=1 a C compiler too.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-export GOFLAGS := -p=2
 
-BIN := $(CURDIR)/.bin
-CACHE := $(CURDIR)/.cache
+ROOT := $(CURDIR)
+BIN := $(ROOT)/.bin
+CACHE := $(ROOT)/.cache
+# The modules of the workspace. The tools are apart: see go.work.
+MODULES := $(patsubst ./%,%,$(shell sed -n 's|^[[:space:]]*\(\./[^[:space:]]*\).*|\1|p' go.work))
+PROGRAMS := $(wildcard services/*/cmd/*/)
 
-TOOLS := buf golangci-lint openapiv3-merge protoc-gen-grpc-gateway protoc-gen-openapiv3 protoc-gen-go-grpc protoc-gen-go
-OURTOOLS := thirdparty openapi
+# One build cache serves all targets, and a C compiler is needed by the race detector only.
+export CGO_ENABLED := $(if $(RACE),1,0)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: bin/tasuki ## run the sample leads through all departments, then serve; LEADS=file EXIT=1 LISTEN=addr DATA=dir
+	bin/tasuki demo $(if $(LEADS),--leads "$(LEADS)") $(if $(LISTEN),--listen "$(LISTEN)") $(if $(DATA),--data "$(DATA)") $(if $(EXIT),--exit)
+
+.PHONY: up
+up: bin/tasuki ## serve everything in one process on SQLite; LISTEN=addr DATA=dir
+	bin/tasuki up $(if $(LISTEN),--listen "$(LISTEN)") $(if $(DATA),--data "$(DATA)")
+
+.PHONY: up-split
+up-split: build ## serve from one process per department on a private PostgreSQL; LISTEN=addr
+	LISTEN="$(LISTEN)" tools/up-split.sh
+
+.PHONY: build
+build: ## build all programs into bin
+	@mkdir -p bin
+	@for cmd in $(PROGRAMS); do \
+	  echo "go build ./$$cmd"; CGO_ENABLED=0 go build -o bin/ "./$$cmd"; \
+	done
+
+# Always asks go, which knows best whether anything changed.
+.PHONY: bin/tasuki
+bin/tasuki:
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -o bin/ ./services/allinone/cmd/tasuki
+
+.PHONY: test
+test: $(BIN)/testcount ## run every test that needs no container; RACE=1; PostgreSQL too when TASUKI_TEST_POSTGRES_DSN is set
+	@$(if $(RACE),command -v $${CC:-gcc} >/dev/null || { echo "RACE=1 needs a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; },:)
+	@$(if $(TASUKI_TEST_POSTGRES_DSN),,echo "PostgreSQL suites do not run: TASUKI_TEST_POSTGRES_DSN is not set (make test-postgres brings a server)")
+	@GOWORK=off $(BIN)/testcount -modules tools $(TESTCOUNT) -- ./cmd/...
+	@$(BIN)/testcount -modules "$(MODULES)" $(TESTCOUNT) -- $(if $(RACE),-race) -timeout 15m ./...
+
+.PHONY: test-postgres
+test-postgres: ## run the tests on SQLite and on a private PostgreSQL, which is installed if need be; RACE=1
+	@running=$$(tools/postgres.sh status || true); \
+	TASUKI_TEST_POSTGRES_DSN=$$(tools/postgres.sh start); \
+	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1; \
+	[ "$$running" = running ] || trap 'tools/postgres.sh stop' EXIT; \
+	$(MAKE) test
+
+.PHONY: e2e
+e2e: build $(BIN)/testcount ## run the scenarios over separate processes on a private PostgreSQL
+	@running=$$(tools/postgres.sh status || true); \
+	TASUKI_TEST_POSTGRES_DSN=$$(tools/postgres.sh start); \
+	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1 TASUKI_E2E=split TASUKI_BIN="$(ROOT)/bin"; \
+	[ "$$running" = running ] || trap 'tools/postgres.sh stop' EXIT; \
+	$(BIN)/testcount -modules e2e $(TESTCOUNT) -- -count=1 -timeout 20m ./...
+
+.PHONY: bench
+bench: build ## run the benchmarks on both engines; BENCH=regexp
+	@running=$$(tools/postgres.sh status --durable || true); \
+	TASUKI_TEST_POSTGRES_DSN=$$(tools/postgres.sh start --durable); \
+	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1 TASUKI_BIN="$(ROOT)/bin"; \
+	[ "$$running" = running ] || trap 'tools/postgres.sh stop --durable' EXIT; \
+	for module in $(MODULES); do \
+	  packages=$$(cd $$module && grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u); \
+	  [ -z "$$packages" ] || (cd $$module && go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -p 1 -timeout 30m $$packages); \
+	done
 
 .PHONY: tools
-tools: $(BIN)/.stamp ## build buf, its plugins, the linter and our own helpers into .bin
-$(BIN)/.stamp: tools/go.mod tools/go.sum $(wildcard tools/cmd/*/*.go)
+tools: $(BIN)/.generators $(BIN)/golangci-lint $(BIN)/testcount ## build buf, its plugins, the linter and our own helpers into .bin
+INSTALL := GOWORK=off GOBIN=$(BIN) CGO_ENABLED=0 go install
+TOOLS := $(shell sed -n '/^tool (/,/^)/s|^\t||p' tools/go.mod)
+
+$(BIN)/.generators: tools/go.mod tools/go.sum
 	@mkdir -p $(BIN)
-	cd tools && GOWORK=off GOBIN=$(BIN) go install tool $(addprefix ./cmd/,$(OURTOOLS))
+	cd tools && $(INSTALL) $(filter-out %/golangci-lint,$(TOOLS))
+	@touch $@
+
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	@mkdir -p $(BIN)
+	cd tools && $(INSTALL) $(filter %/golangci-lint,$(TOOLS))
+	@touch $@
+
+# The small ones build in seconds: `make test` waits for no linter.
+$(BIN)/%: tools/cmd/%/*.go tools/go.mod
+	@mkdir -p $(BIN)
+	cd tools && $(INSTALL) ./cmd/$*
 	@touch $@
 
 .PHONY: generate
-generate: tools ## generate Go code and OpenAPI documents from the contracts
+generate: $(BIN)/.generators $(BIN)/thirdparty $(BIN)/openapi ## make Go code and OpenAPI documents from the contracts
 	tools/generate.sh
+
+.PHONY: generate-check
+generate-check: generate ## fail if the committed generated code is not what the contracts make
+	@changed=$$(git status --porcelain -- proto/gen); \
+	if [ -n "$$changed" ]; then \
+	  echo "generated code is out of date; run make generate and commit:"; echo "$$changed"; git --no-pager diff --stat -- proto/gen; exit 1; \
+	fi
+
+.PHONY: lint
+lint: lint-proto lint-go ## run all linters
+
+.PHONY: lint-proto
+lint-proto: $(BIN)/.generators $(BIN)/thirdparty ## lint the contracts
+	$(BIN)/thirdparty -out proto/third_party
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code --path proto/tasuki proto >/dev/null || { echo "contracts are not formatted; run make fmt"; exit 1; }
+
+.PHONY: lint-go
+lint-go: $(BIN)/golangci-lint ## lint the Go code of every module
+	@for module in $(MODULES) tools; do \
+	  if [ -z "$$(find $$module -name '*.go' -print -quit)" ]; then echo "$$module: no Go files yet"; continue; fi; \
+	  echo "golangci-lint $$module"; \
+	  (cd $$module && if [ $$module = tools ]; then export GOWORK=off; fi; $(BIN)/golangci-lint run --config $(ROOT)/.golangci.yml ./...) || failed=1; \
+	done; exit $${failed:-0}
+
+.PHONY: fmt
+fmt: $(BIN)/.generators $(BIN)/golangci-lint ## format contracts and Go code
+	$(BIN)/buf format -w --path proto/tasuki proto
+	@for module in $(MODULES) tools; do (cd $$module && $(BIN)/golangci-lint fmt --config $(ROOT)/.golangci.yml); done
+
+.PHONY: breaking
+breaking: $(BIN)/.generators $(BIN)/thirdparty ## fail if the contracts break those of main; AGAINST=ref
+	AGAINST="$(AGAINST)" tools/breaking.sh
+
+.PHONY: ci
+ci: ## run everything that CI runs, with a summary
+	tools/ci.sh
+
+.PHONY: clean
+clean: ## delete what was built; the data of make up stays
+	tools/postgres.sh stop
+	rm -rf bin .bin .cache proto/third_party

@@ -18,10 +18,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	_ "google.golang.org/protobuf/types/known/durationpb"
+	_ "google.golang.org/protobuf/types/known/emptypb"
+	_ "google.golang.org/protobuf/types/known/fieldmaskpb"
+	_ "google.golang.org/protobuf/types/known/structpb"
+	_ "google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tasuki-project/tasuki/proto/gen"
-	accessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
 	"github.com/tasuki-project/tasuki/proto/gen/openapi"
+	accessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
 )
 
 // shared are the packages that every department serves or uses.

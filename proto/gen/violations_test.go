@@ -112,11 +112,17 @@ func contract() *descriptorpb.FileDescriptorProto {
 	})
 	comments := &descriptorpb.SourceCodeInfo{}
 	for _, path := range [][]int32{
-		{5, 0}, {5, 0, 2, 0},
-		{4, 0}, {4, 0, 2, 0},
-		{4, 1}, {4, 1, 2, 0}, {4, 1, 2, 1},
-		{4, 2}, {4, 2, 2, 0},
-		{6, 0}, {6, 0, 2, 0},
+		{5, 0},
+		{5, 0, 2, 0},
+		{4, 0},
+		{4, 0, 2, 0},
+		{4, 1},
+		{4, 1, 2, 0},
+		{4, 1, 2, 1},
+		{4, 2},
+		{4, 2, 2, 0},
+		{6, 0},
+		{6, 0, 2, 0},
 	} {
 		comments.Location = append(comments.Location, &descriptorpb.SourceCodeInfo_Location{
 			Path: path, Span: []int32{0, 0, 0}, LeadingComments: proto.String(" A comment.\n"),

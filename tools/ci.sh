@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# What CI runs, stage by stage. All stages run even when one is red; the summary says how to repeat that one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .cache
+counts="$PWD/.cache/ci-counts"
+export TESTCOUNT="-record $counts"
+[ "${CI:-}" != true ] || TESTCOUNT="$TESTCOUNT -strict"
+
+if [ -z "${TASUKI_TEST_POSTGRES_DSN:-}" ]; then
+  running=$(tools/postgres.sh status || true)
+  TASUKI_TEST_POSTGRES_DSN=$(tools/postgres.sh start)
+  export TASUKI_TEST_POSTGRES_DSN
+  [ "$running" = running ] || trap 'tools/postgres.sh stop' EXIT
+fi
+export TASUKI_REQUIRE_POSTGRES=1
+
+passed=0 failed=0 red=0
+summary=()
+
+# stage NAME HOW-TO-REPEAT COMMAND...
+stage() {
+  local name=$1 repeat=$2 began=$SECONDS code=0 p=0 f=0 a b
+  shift 2
+  printf '\n=== %s: %s\n' "$name" "$*"
+  rm -f "$counts"
+  "$@" || code=$?
+  if [ -s "$counts" ]; then
+    while read -r a b; do p=$((p + a)) f=$((f + b)); done < "$counts"
+  fi
+  local line
+  line=$(printf '%-16s %5d s' "$name" $((SECONDS - began)))
+  [ $((p + f)) = 0 ] || line+=$(printf '  %6d passed %4d failed' "$p" "$f")
+  if [ "$code" != 0 ]; then
+    red=$((red + 1))
+    [ "$f" != 0 ] || f=1   # a stage without tests counts as one
+    line+="  RED, repeat it by: $repeat"
+    printf '=== %s is RED (exit %d). Repeat it by: %s\n' "$name" "$code" "$repeat"
+  fi
+  passed=$((passed + p)) failed=$((failed + f))
+  summary+=("$line")
+}
+
+# The demo as a stranger gets it: a clone of what is committed, and nothing beside it.
+demo_from_clone() {
+  local clone code=0
+  clone=$(mktemp -d)
+  git clone -q . "$clone/tasuki" && make -C "$clone/tasuki" demo EXIT=1 LISTEN=127.0.0.1:0 || code=$?
+  rm -rf "$clone"
+  return "$code"
+}
+
+stage tools 'make tools' make tools
+stage generate-check 'make generate-check' make generate-check
+stage lint 'make lint' make lint
+stage breaking 'make breaking' make breaking
+stage build 'make build' make build
+stage test 'make test-postgres RACE=1' make test RACE=1
+stage e2e 'make e2e' make e2e
+stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_from_clone
+
+printf '\n=== summary\n'
+printf '%s\n' "${summary[@]}"
+printf 'total %d s, %d red\n' "$SECONDS" "$red"
+echo "$passed passed, $failed failed"
+[ "$red" = 0 ]
