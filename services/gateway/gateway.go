@@ -40,8 +40,27 @@ type Options struct {
 	AllowedOrigins []string
 }
 
+// Gateway is the handler of the HTTP port, and what ends its streams.
+type Gateway struct {
+	handler http.Handler
+	drain   context.CancelFunc
+}
+
+// ServeHTTP answers a request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
 // New builds the handler of the HTTP port. The context bounds nothing but the registration.
-func New(ctx context.Context, o Options) (http.Handler, error) {
+func New(ctx context.Context, o Options) (*Gateway, error) {
+	draining, drain := context.WithCancel(context.WithoutCancel(ctx))
+	h, err := build(ctx, draining, o)
+	if err != nil {
+		drain()
+		return nil, err
+	}
+	return &Gateway{handler: h, drain: drain}, nil
+}
+
+func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	if o.BodyBytes == 0 {
 		o.BodyBytes = DefaultBodyBytes
 	}
@@ -59,7 +78,7 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 			continue
 		}
 		names = append(names, string(d))
-		if err := mount(ctx, root, d, upstream.New(d, o.Verifier, conn), int(o.UploadBytes)); err != nil {
+		if err := mount(ctx, root, d, upstream.New(draining, d, o.Verifier, conn), int(o.UploadBytes)); err != nil {
 			return nil, err
 		}
 	}

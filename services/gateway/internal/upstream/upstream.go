@@ -7,12 +7,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -31,11 +28,12 @@ type Conn struct {
 	department access.Department
 	verifier   *access.Verifier
 	next       grpc.ClientConnInterface
+	draining   context.Context
 }
 
-// New wraps the connection to a department.
-func New(d access.Department, v *access.Verifier, next grpc.ClientConnInterface) *Conn {
-	return &Conn{department: d, verifier: v, next: next}
+// New wraps the connection to a department. Streams end when draining does: their readers resume elsewhere.
+func New(draining context.Context, d access.Department, v *access.Verifier, next grpc.ClientConnInterface) *Conn {
+	return &Conn{department: d, verifier: v, next: next, draining: draining}
 }
 
 // Invoke makes a unary call.
@@ -56,11 +54,15 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(c.draining, cancel)
 	s, err := c.next.NewStream(ctx, desc, method, opts...)
 	if err != nil {
+		release()
+		cancel()
 		return nil, c.explain(ctx, err)
 	}
-	return &stream{ClientStream: s, conn: c}, nil
+	return &stream{ClientStream: s, conn: c, end: func() { release(); cancel() }}, nil
 }
 
 // admit turns away callers who cannot be admitted, before a department is bothered. The department checks again.
@@ -74,28 +76,21 @@ func (c *Conn) admit(ctx context.Context, method string) (context.Context, error
 	if access.IsPublic(rule) {
 		return ctx, nil
 	}
-	raw := access.BearerToken(first(md, "authorization"))
-	if raw == "" {
-		return nil, problem.TokenMissing()
-	}
-	actor, err := c.verifier.Verify(ctx, raw)
+	asked, err := c.verifier.Authenticate(ctx, first(md, "authorization"))
 	if err != nil {
 		return nil, problem.Status(ctx, err).Err()
 	}
+	actor, _ := access.FromContext(asked)
 	if err := access.Authorize(rule, c.department, actor); err != nil {
 		return nil, problem.Status(ctx, err).Err()
 	}
 	return ctx, nil
 }
 
-// explain names the department in errors of the connection itself; errors that the department sent pass unchanged.
+// explain maps whatever went wrong to what a caller may see; errors that the department sent pass unchanged.
 func (c *Conn) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
-	}
-	if status.Code(err) == codes.Unavailable && problem.ReasonOf(err) == 0 {
-		slog.WarnContext(ctx, "department unavailable", "department", string(c.department), "error", err.Error())
-		return problem.Unavailable(string(c.department)).GRPCStatus().Err()
 	}
 	return problem.Status(ctx, err).Err()
 }
@@ -124,12 +119,21 @@ func setEtag(ctx context.Context, m proto.Message) {
 type stream struct {
 	grpc.ClientStream
 	conn *Conn
+	end  func()
 }
 
 func (s *stream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	if err == nil || errors.Is(err, io.EOF) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		s.end()
 		return err
+	case s.conn.draining.Err() != nil:
+		err = problem.Unavailable(string(s.conn.department))
 	}
-	return s.conn.explain(s.Context(), err)
+	err = s.conn.explain(s.Context(), err)
+	s.end()
+	return err
 }

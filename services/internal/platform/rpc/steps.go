@@ -240,16 +240,7 @@ func authenticate(ctx context.Context, v *access.Verifier) (context.Context, err
 	if len(vs) == 0 {
 		return ctx, nil
 	}
-	scheme, raw, _ := strings.Cut(vs[0], " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ctx, problem.TokenInvalid(nil)
-	}
-	raw = strings.TrimSpace(raw)
-	actor, err := v.Verify(ctx, raw)
-	if err != nil {
-		return ctx, err
-	}
-	return access.WithToken(access.WithActor(ctx, actor), raw), nil
+	return v.Authenticate(ctx, vs[0])
 }
 
 func authoriseStep(o Options) Step {

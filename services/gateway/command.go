@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"google.golang.org/grpc"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/config"
+	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
+	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
+	"github.com/tasuki-project/tasuki/services/internal/platform/version"
+)
+
+type cli struct {
+	Serve       serveCmd   `cmd:"" default:"withargs" help:"Serve the gateway (the default)."`
+	Healthcheck healthCmd  `cmd:"" help:"Ask a running gateway whether it answers; for container health checks."`
+	Version     versionCmd `cmd:"" help:"Print the version."`
+}
+
+// Door are the settings of the HTTP port.
+type Door struct {
+	AllowedOrigins []string `help:"Origins of browsers on other hosts that may call, for instance https://app.example.com." placeholder:"ORIGIN"`
+	BodyBytes      int64    `help:"Largest body of an ordinary request, in bytes." default:"1048576"`
+	UploadBytes    int64    `help:"Largest body of a file upload, in bytes." default:"20971520"`
+}
+
+type serveCmd struct {
+	config.Base
+	Listen config.Address `help:"Address to serve HTTP on." default:"${listen}" placeholder:"HOST:PORT"`
+	Peers  config.Peers   `embed:"" prefix:"peer-" group:"peers"`
+	Door   Door           `embed:"" prefix:"door-" group:"door"`
+}
+
+type healthCmd struct {
+	Listen config.Address `help:"Address of the gateway." default:"${listen}" placeholder:"HOST:PORT"`
+}
+
+type versionCmd struct{}
+
+// Main is the whole program of the gateway.
+func Main() {
+	var c cli
+	ctx, err := config.Parse(&c, os.Args[1:], kong.Vars{"listen": "127.0.0.1:8080"}, kong.Name("gateway"),
+		kong.Description("Tasuki's front door: REST, Connect, gRPC-Web and gRPC on one HTTP port."))
+	if err == nil {
+		err = ctx.Run()
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gateway: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func (c *serveCmd) Run() error {
+	ctx := context.Background()
+	logger, err := telemetry.NewLogger(telemetry.LogOptions{Level: c.Log.Level, Format: c.Log.Format})
+	if err != nil {
+		return err
+	}
+	endTelemetry, err := telemetry.Setup(ctx, telemetry.Options{Service: "gateway", Version: version.Version})
+	if err != nil {
+		return err
+	}
+	_, verifier, err := c.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	departments := map[access.Department]grpc.ClientConnInterface{}
+	for _, d := range access.Departments() {
+		target, ok := c.Peers.Target(d)
+		if !ok {
+			continue
+		}
+		conn, err := rpc.Dial(target, rpc.To(d))
+		if err != nil {
+			return fmt.Errorf("--peer-%s: %w", d, err)
+		}
+		defer func() { _ = conn.Close() }() // the process ends
+		departments[d] = conn
+	}
+	gw, err := New(ctx, Options{
+		Departments: departments, Verifier: verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
+		AllowedOrigins: c.Door.AllowedOrigins,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(c.Listen))
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	group := lifecycle.New(lifecycle.Options{Logger: logger, DrainDelay: c.Shutdown.Drain, StopTimeout: c.Shutdown.Timeout})
+	group.Add(lifecycle.Part{Name: "telemetry", Stop: endTelemetry})
+	group.Add(gw.Part(listener))
+	logger.Info("serving", "component", "gateway", "listen", listener.Addr().String(), "version", version.Version)
+	return group.Run(ctx)
+}
+
+func (c *healthCmd) Run() error { return CheckHealth(string(c.Listen)) }
+
+// CheckHealth asks the gateway at an address whether it answers.
+func CheckHealth(address string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing was written
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("not healthy: %s", resp.Status)
+	}
+	fmt.Println("healthy")
+	return nil
+}
+
+func (versionCmd) Run() error {
+	fmt.Println(version.String("gateway"))
+	return nil
+}

@@ -1,0 +1,160 @@
+package department
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
+	"github.com/tasuki-project/tasuki/services/internal/platform/idempotency"
+	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
+	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
+	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// Settings of a department's service.
+type Settings struct {
+	// DSN is its database: `sqlite:PATH` or `postgres://…`.
+	DSN string
+	// Migrate brings the database up to date at the start: for embedded databases and tests. Without it a database that is
+	// behind is an error that names the command to run.
+	Migrate bool
+	// Verifier checks the tokens of callers.
+	Verifier *access.Verifier
+	// Peers are connections to other departments, with this service's own identity.
+	Peers map[access.Department]grpc.ClientConnInterface
+	// Clock is the time; nil is the system's.
+	Clock clock.Clock
+	// Logger receives what happens; nil discards it.
+	Logger *slog.Logger
+	// StoreOptions go to store.Open.
+	StoreOptions []store.Option
+}
+
+// Service is a department, put together and ready to start.
+type Service struct {
+	def        Definition
+	base       *Base
+	subscriber *event.Subscriber
+	server     *rpc.Server
+}
+
+// Open opens and checks the database and puts the department together. Nothing runs until its Parts do; call Close
+// when they are never started.
+func Open(ctx context.Context, def Definition, s Settings) (*Service, error) {
+	if s.Clock == nil {
+		s.Clock = clock.System{}
+	}
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	db, err := store.Open(ctx, s.DSN, append([]store.Option{store.WithApplicationName("tasuki-" + string(def.Name))}, s.StoreOptions...)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", def.Name, err)
+	}
+	service, err := assemble(ctx, def, s, db)
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", def.Name, err)
+	}
+	return service, nil
+}
+
+func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*Service, error) {
+	if err := upToDate(ctx, def, db, s.Migrate); err != nil {
+		return nil, err
+	}
+	logger := s.Logger.With("department", string(def.Name))
+	b := &Base{DB: db, Clock: s.Clock, Logger: logger, peers: s.Peers}
+	b.Events = event.NewLog(db, s.Clock)
+	b.Jobs = jobs.New(db, jobs.Config{Logger: logger})
+	b.Handoffs = handoff.New(handoff.Config{
+		Department: def.Name, DB: db, Clock: s.Clock, Events: b.Events, Jobs: b.Jobs, Logger: logger,
+	})
+	for d, conn := range s.Peers {
+		b.Handoffs.Peer(d, conn)
+	}
+	server := rpc.NewServer(rpc.Options{Department: def.Name, Verifier: s.Verifier, Logger: logger})
+	b.Server = server
+	subscriber := event.NewSubscriber(db, s.Clock, logger)
+	b.Events.RegisterServer(server)
+	subscriber.RegisterServer(server)
+	b.Jobs.RegisterServer(server)
+	b.Handoffs.RegisterServers(server)
+	if err := def.Build(b); err != nil {
+		return nil, err
+	}
+	for _, sub := range append(b.Handoffs.Subscriptions(), b.subscriptions...) {
+		if sub.Name == "" {
+			sub.Name = string(def.Name) + ".from." + sub.Source
+		}
+		subscriber.Subscribe(sub)
+	}
+	return &Service{def: def, base: b, subscriber: subscriber, server: server}, nil
+}
+
+// Sets are all migrations of a department's database.
+func (d Definition) Sets() []store.Migrations {
+	return []store.Migrations{event.Migrations(), idempotency.Migrations, jobs.Migrations(), handoff.Migrations(), d.Migrations}
+}
+
+func upToDate(ctx context.Context, def Definition, db *store.DB, migrate bool) error {
+	if migrate {
+		return db.Migrate(ctx, def.Sets()...)
+	}
+	statuses, err := db.SchemaStatus(ctx, def.Sets()...)
+	if err != nil {
+		return err
+	}
+	var behind []string
+	for _, st := range statuses {
+		if st.Behind() {
+			behind = append(behind, fmt.Sprintf("%s %d of %d", st.Name, st.Have, st.Want))
+		}
+	}
+	if len(behind) > 0 {
+		return fmt.Errorf("the database is behind this program (%s): run `%s migrate` with the same --dsn first",
+			strings.Join(behind, ", "), strings.ReplaceAll(string(def.Name), "-", ""))
+	}
+	return nil
+}
+
+// Close closes the database of a service whose parts were never started.
+func (s *Service) Close() { s.base.DB.Close() }
+
+// SetServing tells health checks whether to send calls.
+func (s *Service) SetServing(on bool) { s.server.SetServing(on) }
+
+// Parts are what runs, in the order in which they start. They stop in reverse: no more calls, then jobs, then
+// subscriptions, then the store.
+func (s *Service) Parts(listener net.Listener) []lifecycle.Part {
+	name := string(s.def.Name)
+	b := s.base
+	return []lifecycle.Part{
+		{Name: name + " store", Stop: func(context.Context) error { b.DB.Close(); return nil }},
+		{Name: name + " feed", Run: untilStopped(b.Events.Run)},
+		{Name: name + " subscriptions", Run: untilStopped(s.subscriber.Run)},
+		{Name: name + " jobs", Start: b.Jobs.Start, Stop: b.Jobs.Stop},
+		{Name: name + " server", Run: func(context.Context) error { return s.server.Serve(listener) }, Stop: s.server.Stop},
+	}
+}
+
+// untilStopped makes the end of the context a good end.
+func untilStopped(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
