@@ -2,6 +2,9 @@ package event
 
 import (
 	"context"
+	"sync/atomic"
+
+	"github.com/google/uuid"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,17 +32,27 @@ type Log struct {
 	db     *store.DB
 	clock  clock.Clock
 	wakeup *broadcast
+	// dirty tells Run that other processes are to be woken.
+	dirty chan struct{}
+	// listening is set while Run hears of commits in other processes; stopped is closed when Run has ended.
+	listening atomic.Bool
+	stopped   chan struct{}
+	// id tells notifications of this process from those of others.
+	id string
 }
 
 // NewLog makes the log of the service whose database db is. The table comes with Migrations.
 func NewLog(db *store.DB, c clock.Clock) *Log {
-	return &Log{db: db, clock: c, wakeup: newBroadcast()}
+	return &Log{
+		db: db, clock: c, wakeup: newBroadcast(), dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
+		id: uuid.NewString(),
+	}
 }
 
 // Migrations makes the tables of this package: events, subscriptions, parked_events.
-func Migrations() store.Migrations { return migrations }
+func Migrations() store.Migrations { return store.Migrations{Name: "event", FS: migrationFS()} }
 
-// Append queues the events as rows of the caller's transaction, in order, one statement for all. The actor comes from
+// Append queues the events as rows of the caller's transaction, in order. The actor comes from
 // access.ActorOf(ctx), the trace context from the span of ctx. After the commit, waiting streams are woken. It fails only
 // when an event cannot be marshalled or has no subject.
 func (l *Log) Append(ctx context.Context, tx store.Tx, events ...Event) error {
