@@ -357,7 +357,9 @@ type StreamEventsResponse struct {
 	// The events, oldest first; empty in a sign of life.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The cursor after the last event looked at.
-	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// The cursor after each of the events, in their order: a reader that stops inside a message resumes there.
+	Cursors       []string `protobuf:"bytes,3,rep,name=cursors,proto3" json:"cursors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -406,6 +408,13 @@ func (x *StreamEventsResponse) GetCursor() string {
 	return ""
 }
 
+func (x *StreamEventsResponse) GetCursors() []string {
+	if x != nil {
+		return x.Cursors
+	}
+	return nil
+}
+
 var File_tasuki_feed_v1_feed_proto protoreflect.FileDescriptor
 
 const file_tasuki_feed_v1_feed_proto_rawDesc = "" +
@@ -436,10 +445,11 @@ const file_tasuki_feed_v1_feed_proto_rawDesc = "" +
 	"\x13StreamEventsRequest\x12\x1e\n" +
 	"\x05after\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05after\x12\x1e\n" +
 	"\x05types\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x05types\x12\"\n" +
-	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asubject\"]\n" +
+	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asubject\"w\n" +
 	"\x14StreamEventsResponse\x12-\n" +
 	"\x06events\x18\x01 \x03(\v2\x15.tasuki.feed.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor2\x83\x02\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x18\n" +
+	"\acursors\x18\x03 \x03(\tR\acursors2\x83\x02\n" +
 	"\vFeedService\x12q\n" +
 	"\n" +
 	"ListEvents\x12!.tasuki.feed.v1.ListEventsRequest\x1a\".tasuki.feed.v1.ListEventsResponse\"\x1c\xaa\xbb\x18\x06\b\x03\x12\x02\a\x06\x82\xd3\xe4\x93\x02\f\x12\n" +

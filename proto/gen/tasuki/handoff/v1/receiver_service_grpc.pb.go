@@ -32,7 +32,7 @@ const (
 // Takes in the handoffs of other departments. Service to service only; decisions come back by the feed.
 type HandoffReceiverServiceClient interface {
 	// Puts an offer into the receiver's ledger. Safe to repeat: the same handoff and attempt has no second effect and
-	// gets the same answer. An offer that lacks what its kind must carry is refused with `PAYLOAD_INCOMPLETE`.
+	// gets the same answer. An offer that lacks what its kind cannot do without is refused with `PAYLOAD_INCOMPLETE`.
 	Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (*Handoff, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*Handoff, error)
@@ -73,7 +73,7 @@ func (c *handoffReceiverServiceClient) Recall(ctx context.Context, in *RecallReq
 // Takes in the handoffs of other departments. Service to service only; decisions come back by the feed.
 type HandoffReceiverServiceServer interface {
 	// Puts an offer into the receiver's ledger. Safe to repeat: the same handoff and attempt has no second effect and
-	// gets the same answer. An offer that lacks what its kind must carry is refused with `PAYLOAD_INCOMPLETE`.
+	// gets the same answer. An offer that lacks what its kind cannot do without is refused with `PAYLOAD_INCOMPLETE`.
 	Offer(context.Context, *OfferRequest) (*Handoff, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(context.Context, *RecallRequest) (*Handoff, error)
