@@ -10,8 +10,9 @@ rm -rf "$fresh"
 mkdir -p "$fresh/proto/gen/openapi" "$fresh/documents"
 thirdparty -out proto/third_party
 buf generate -o "$fresh"
-openapi -in "$fresh/documents" -protos proto/tasuki -out "$fresh/proto/gen/openapi" -merge .bin/openapiv3-merge
 buf build proto -o "$fresh/proto/gen/descriptors.binpb" --path proto/tasuki --exclude-imports
+buf build proto -o "$fresh/image.binpb" --path proto/tasuki
+openapi -in "$fresh/documents" -image "$fresh/image.binpb" -protos proto/tasuki -out "$fresh/proto/gen/openapi" -merge .bin/openapiv3-merge
 
 # Copy what changed, and delete what is no longer generated.
 for part in $(cd "$fresh/proto/gen" && find . -type f | sort); do

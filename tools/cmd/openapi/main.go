@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -30,14 +31,19 @@ func main() {
 	protos := flag.String("protos", "", "folder proto/tasuki")
 	out := flag.String("out", "", "folder to write the documents per department into")
 	merge := flag.String("merge", "", "the openapiv3-merge program")
+	image := flag.String("image", "", "descriptors of the contracts with all their imports")
 	flag.Parse()
-	if err := run(*in, *protos, *out, *merge); err != nil {
+	if err := run(*in, *protos, *out, *merge, *image); err != nil {
 		fmt.Fprintln(os.Stderr, "openapi:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in, protos, out, merge string) error {
+func run(in, protos, out, merge, image string) error {
+	contracts, err := loadContract(image)
+	if err != nil {
+		return err
+	}
 	folders, err := os.ReadDir(protos)
 	if err != nil {
 		return err
@@ -55,9 +61,6 @@ func run(in, protos, out, merge string) error {
 		if !folder.IsDir() || slices.Contains(shared, name) {
 			continue
 		}
-		if sources, _ := filepath.Glob(filepath.Join(protos, name, "v1", "*.proto")); len(sources) == 0 {
-			continue
-		}
 		department, known := departments[name]
 		if !known {
 			return fmt.Errorf("proto/tasuki/%s is neither a department nor shared: name it in tools/cmd/openapi", name)
@@ -73,7 +76,7 @@ func run(in, protos, out, merge string) error {
 		if err := writeHead(head, department.title, department.prefix); err != nil {
 			return err
 		}
-		document, err := exec.Command(merge, slices.Concat([]string{head}, own, common)...).Output()
+		merged, err := exec.Command(merge, slices.Concat([]string{head}, own, common)...).Output()
 		if err != nil {
 			var exit *exec.ExitError
 			if errors.As(err, &exit) {
@@ -81,28 +84,53 @@ func run(in, protos, out, merge string) error {
 			}
 			return fmt.Errorf("merge %s: %w", department.prefix, err)
 		}
-		if err := os.WriteFile(filepath.Join(out, department.prefix+".json"), document, 0o644); err != nil {
+		text, err := finish(merged, contracts, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", department.prefix, err)
+		}
+		if err := os.WriteFile(filepath.Join(out, department.prefix+".json"), text, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// finish enriches a merged document and lays it out for people.
+func finish(merged []byte, contracts *contract, department string) ([]byte, error) {
+	document, err := parseDocument(merged)
+	if err != nil {
+		return nil, err
+	}
+	if err := contracts.enrich(document, department); err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(document); err != nil {
+		return nil, err
+	}
+	return text.Bytes(), nil
+}
+
 // writeHead writes the document that is merged first, and so gives the result its title, server and security.
 func writeHead(path, title, prefix string) error {
-	head := map[string]any{
+	head := object{
 		"openapi": "3.1.0",
-		"info": map[string]any{
+		"info": object{
 			"title":   title,
 			"version": "v1",
-			"license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
-		"servers":  []any{map[string]any{"url": "/" + prefix}},
-		"paths":    map[string]any{},
-		"security": []any{map[string]any{"bearer": []any{}}},
-		"components": map[string]any{
-			"securitySchemes": map[string]any{
-				"bearer": map[string]any{
+		"servers":  []any{object{"url": "/" + prefix}},
+		"paths":    object{},
+		"security": []any{object{"bearer": []any{}}},
+		"components": object{
+			"parameters": commandHeaders,
+			"responses":  object{"error": errorResponse},
+			"securitySchemes": object{
+				"bearer": object{
 					"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
 					"description": "A token of the OpenID Connect issuer, or in embedded mode one printed by `tasuki token`.",
 				},
@@ -114,4 +142,47 @@ func writeHead(path, title, prefix string) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o644)
+}
+
+// commandHeaders are headers that the gateway understands on every call that changes something.
+var commandHeaders = object{
+	"idempotencyKey": object{
+		"name": "Idempotency-Key", "in": "header",
+		"description": "A key of your own for this command. The same key with the same body gives the first answer again, " +
+			"and nothing happens twice.",
+		"schema": object{"type": "string", "maxLength": 200, "examples": []any{sampleID}},
+	},
+	"ifMatch": object{
+		"name": "If-Match", "in": "header",
+		"description": "The etag that was read, instead of `etag` in the body. The command is refused with 409 when the " +
+			"resource has changed since.",
+		"schema": object{"type": "string", "maxLength": 50, "examples": []any{"3"}},
+	},
+}
+
+// errorResponse is what every operation answers when it fails.
+var errorResponse = object{
+	"description": "An error. `details` holds a `google.rpc.ErrorInfo` whose `reason` programs can rely on, and with " +
+		"`INVALID_FIELDS` a `google.rpc.BadRequest` with one violation per field.",
+	"content": object{"application/json": object{
+		"schema": object{"$ref": "#/components/schemas/google.rpc.Status"},
+		"examples": object{
+			"illegalTransition": object{"summary": "The command is not allowed in the present state", "value": object{
+				"code": 9, "message": "a lead that is CAPTURED cannot be qualified; legal now: screen",
+				"details": []any{object{
+					"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ILLEGAL_TRANSITION", "domain": "tasuki",
+					"metadata": object{"resource": "lead", "state": "CAPTURED", "command": "qualify", "legal": "screen"},
+				}},
+			}},
+			"invalidFields": object{"summary": "A field is invalid", "value": object{
+				"code": 3, "message": "person.mail: must be a valid email address",
+				"details": []any{
+					object{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "INVALID_FIELDS", "domain": "tasuki", "metadata": object{}},
+					object{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": []any{
+						object{"field": "person.mail", "description": "must be a valid email address"},
+					}},
+				},
+			}},
+		},
+	}},
 }
