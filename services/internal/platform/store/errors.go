@@ -67,7 +67,8 @@ func (e *Error) Unwrap() error { return e.Kind }
 
 // IsUnique tells whether err is a unique violation, and the name of the constraint. PostgreSQL reports the name. SQLite
 // reports the columns only, of which the name is built as <table>_<columns>_key, or <table>_pkey for a primary key: the
-// same name on both engines where the naming rule is kept.
+// same name on both engines where the naming rule is kept. Of several violated at once the engines may report different
+// ones.
 func IsUnique(err error) (constraint string, ok bool) {
 	if e := find(err); e != nil && e.Kind == ErrUnique {
 		return e.Constraint, true

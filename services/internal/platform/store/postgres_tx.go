@@ -83,9 +83,9 @@ func (t *pgTx) fail(err error, sql string) error {
 	}
 	wrapped := wrap(err, sql)
 	var e *Error
-	if errors.As(wrapped, &e) && e.Kind == nil && e.Code == "" && t.conn != nil && t.conn.Conn().IsClosed() {
+	if errors.As(wrapped, &e) && t.conn != nil && t.conn.Conn().IsClosed() {
 		// Before the commit is sent, a lost connection means that nothing was stored: trying again is safe.
-		wrapped = &Error{Kind: ErrUnavailable, message: "connection lost: " + err.Error(), sql: brief(sql), again: true}
+		e.Kind, e.again = ErrUnavailable, true
 	}
 	return t.record(wrapped)
 }
@@ -252,6 +252,20 @@ func (t *pgTx) commit(ctx context.Context) error {
 		t.done = true
 		return nil
 	}
+	if err := t.sendCommit(ctx); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			e.again = false // it may have been stored: never run the closure again
+		}
+		return err
+	}
+	t.done = true
+	t.conn.Release()
+	t.conn = nil
+	return nil
+}
+
+func (t *pgTx) sendCommit(ctx context.Context) error {
 	results, err := t.send(ctx, 1, statement{sql: "commit"})
 	if err != nil {
 		return err
@@ -260,20 +274,12 @@ func (t *pgTx) commit(ctx context.Context) error {
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
-	switch {
-	case err != nil:
-		err = t.fail(err, "COMMIT")
-		var e *Error
-		if errors.As(err, &e) {
-			e.again = false // it may have been stored: never run the closure again
-		}
-		return err
-	case tag.String() != "COMMIT":
+	if err != nil {
+		return t.fail(err, "COMMIT")
+	}
+	if tag.String() != "COMMIT" {
 		return t.record(&Error{message: "a failed statement of this transaction was overlooked; it is rolled back"})
 	}
-	t.done = true
-	t.conn.Release()
-	t.conn = nil
 	return nil
 }
 
@@ -350,7 +356,7 @@ func (s storeRows) Next() bool { return s.r.Next() }
 func (s storeRows) Close()     { s.r.Close(); _ = s.Err() }
 func (s storeRows) Err() error { return s.r.tx.fail(s.r.Err(), s.r.sql) }
 
-func (s storeRows) Scan(dest ...any) error { return wrap(s.r.Scan(dest...), s.r.sql) }
+func (s storeRows) Scan(dest ...any) error { return s.r.tx.fail(s.r.Scan(dest...), s.r.sql) }
 
 func (s storeRows) Columns() []string {
 	fields := s.r.FieldDescriptions()

@@ -268,7 +268,7 @@ func (r *liteRows) Close() {
 func (r *liteRows) Err() error { return wrap(r.rows.Err(), r.sql) }
 
 func (r *liteRows) Scan(dest ...any) error {
-	return wrap(r.rows.Scan(sqliteDests(dest)...), r.sql)
+	return r.tx.fail(r.rows.Scan(sqliteDests(dest)...), r.sql)
 }
 
 func (r *liteRows) Columns() []string {

@@ -37,7 +37,9 @@ type Rows interface {
 	Columns() []string
 }
 
-// Tx is one transaction. It belongs to one goroutine and ends with the closure it was given to.
+// Tx is one transaction. It belongs to one goroutine and ends with the closure it was given to. After a failed statement or
+// Scan (ErrNoRows is none) everything else fails with the same error, and so does the commit, on both engines: what may be
+// refused and gone on from, is said in SQL (ON CONFLICT).
 //
 // Arguments and destinations are plain Go values: string, integers, float64, bool, []byte, time.Time, pointers to them for
 // NULL, JSON, and anything that implements driver.Valuer or sql.Scanner.

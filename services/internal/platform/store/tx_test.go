@@ -197,10 +197,12 @@ func TestQueueKeepsOrder(t *testing.T) {
 func TestFailedStatementSpoilsTheTransaction(t *testing.T) {
 	testkit.Engines(t, func(t *testing.T, db *store.DB) {
 		overlooked := map[string]func(ctx context.Context, tx store.Tx){
-			"refused":    func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, insertItem, newID(), nil, 1, noon) },
-			"no table":   func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, "DELETE FROM nowhere") },
-			"syntax":     func(ctx context.Context, tx store.Tx) { _, _ = tx.Query(ctx, "SELEC 1") },
-			"argument":   func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, insertItem, newID(), make(chan int), 1, noon) },
+			"refused":  func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, insertItem, newID(), nil, 1, noon) },
+			"no table": func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, "DELETE FROM nowhere") },
+			"syntax":   func(ctx context.Context, tx store.Tx) { _, _ = tx.Query(ctx, "SELEC 1") },
+			"argument": func(ctx context.Context, tx store.Tx) {
+				_, _ = tx.Exec(ctx, insertItem, newID(), make(chan int), 1, noon)
+			},
 			"too few":    func(ctx context.Context, tx store.Tx) { _, _ = tx.Exec(ctx, insertItem, newID()) },
 			"in a batch": func(ctx context.Context, tx store.Tx) { tx.Queue("DELETE FROM nowhere"); _ = tx.Flush(ctx) },
 		}

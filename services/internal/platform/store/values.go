@@ -147,7 +147,24 @@ func (d timeDest) Scan(src any) error {
 	return nil
 }
 
-// sqliteDests wraps the destinations of times. It copies dest only when there is one.
+// bytesDest keeps an empty value apart from NULL, which the driver shows alike.
+type bytesDest struct{ to *[]byte }
+
+func (d bytesDest) Scan(src any) error {
+	switch s := src.(type) {
+	case nil:
+		*d.to = nil
+	case []byte:
+		*d.to = append([]byte{}, s...)
+	case string:
+		*d.to = []byte(s)
+	default:
+		return fmt.Errorf("store: cannot read bytes from %T", src)
+	}
+	return nil
+}
+
+// sqliteDests wraps destinations that need help. It copies dest only when there is one.
 func sqliteDests(dest []any) []any {
 	out := dest
 	for i, d := range dest {
@@ -157,6 +174,8 @@ func sqliteDests(dest []any) []any {
 			wrapped = timeDest{to: p}
 		case **time.Time:
 			wrapped = timeDest{toPtr: p}
+		case *[]byte:
+			wrapped = bytesDest{p}
 		default:
 			continue
 		}
