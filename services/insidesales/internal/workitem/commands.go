@@ -21,12 +21,6 @@ func Create(w WorkItem, actor access.Actor, now time.Time) *WorkItem {
 	return &w
 }
 
-func (w *WorkItem) record(f Fact) {
-	f.After = *w
-	f.After.facts = nil
-	w.facts = append(w.facts, f)
-}
-
 func (w *WorkItem) changed(now time.Time) {
 	w.Version++
 	w.UpdatedAt = now
@@ -125,6 +119,8 @@ func (w *WorkItem) Log(a activity.Activity, nextActionAt *time.Time, now time.Ti
 		w.NextActionAt = nextActionAt
 	}
 	w.changed(now)
+	first = a.Touches() && (w.State == Accepted || w.State.Undecided())
+	w.record(Fact{Kind: FactActivity, Activity: a, FirstTouch: first})
 	if w.State.Undecided() && a.Touches() { // self-generated: nobody else has to decide
 		assignee := w.Assignee
 		if assignee == "" {
@@ -134,11 +130,10 @@ func (w *WorkItem) Log(a activity.Activity, nextActionAt *time.Time, now time.Ti
 			return false, err
 		}
 	}
-	if w.State == Accepted && a.Touches() {
+	if first {
 		if err := w.move(Touch, a.Actor, "", "", now); err != nil {
 			return false, err
 		}
-		first = true
 	}
 	if w.State == Working && a.Reaches() {
 		return first, w.move(Reach, a.Actor, "", "", now)

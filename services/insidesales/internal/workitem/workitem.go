@@ -5,8 +5,6 @@ package workitem
 import (
 	"strings"
 	"time"
-
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 )
 
 // Source is where a work item came from.
@@ -133,35 +131,4 @@ type WorkItem struct {
 	UpdatedAt        time.Time
 
 	facts []Fact
-}
-
-// FactKind is what kind of thing happened.
-type FactKind int
-
-// The kinds of facts.
-const (
-	FactCreated FactKind = iota + 1
-	FactMoved
-	FactAssigned
-	FactOutcome
-)
-
-// Fact is something that happened to a work item since it was read, for its history and the feed.
-type Fact struct {
-	Kind FactKind
-	// After is the work item right after it.
-	After WorkItem
-	// Transition is set when the state changed or began.
-	Transition Transition
-	// Previous is who had it before, when the assignee changed.
-	Previous string
-}
-
-// Transition is one change of state; From is empty for the first.
-type Transition struct {
-	From, To     State
-	At           time.Time
-	Actor        access.Actor
-	Reason, Note string
-	InFrom       time.Duration
 }

@@ -358,7 +358,7 @@ func TestHistoryIsAChain(t *testing.T) {
 		}
 		var state State
 		for _, f := range w.facts {
-			if f.Kind == FactAssigned || f.Kind == FactOutcome {
+			if f.Kind != FactCreated && f.Kind != FactMoved {
 				continue
 			}
 			if f.Transition.From != state {

@@ -1,0 +1,189 @@
+package workitem
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/insidesales/internal/activity"
+	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+)
+
+// offerOf reads what marketing handed over; empty for self-generated ones.
+func offerOf(w *WorkItem) (*handoffv1.MqlPayload, error) {
+	offer := &handoffv1.MqlPayload{}
+	if len(w.Offer) == 0 {
+		return offer, nil
+	}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(w.Offer, offer); err != nil {
+		return nil, fmt.Errorf("offer of work item %s: %w", w.ID, err)
+	}
+	return offer, nil
+}
+
+func itemProto(w *WorkItem) (*pb.WorkItem, error) {
+	offer, err := offerOf(w)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.WorkItem{
+		Id: w.ID, JourneyId: w.JourneyID, State: stateProto(w.State),
+		Source: pb.WorkItem_Source(pb.WorkItem_Source_value["SOURCE_"+string(w.Source)]),
+		Person: personProto(w.Person), Company: companyProto(w.Company), Queue: w.Queue, Assignee: w.Assignee, Hot: w.Hot,
+		Score: offer.GetScore(), QualifyingAction: offer.GetQualifyingAction(), RecycleCount: offer.GetRecycleCount(),
+		LastRecycleReason: offer.GetLastRecycleReason(), FirstTouch: offer.GetFirstTouch(), LastTouch: offer.GetLastTouch(),
+		Consents: offer.GetConsents(), Notes: w.Notes, Answers: answersProto(w.Answers), MqlHandoffId: w.MQLHandoffID,
+		MeetingHandoffId: w.MeetingHandoffID, NextActionAt: timeProto(w.NextActionAt), LastActivityAt: timeProto(w.LastActivityAt),
+		Reason: w.Reason, ReasonNote: w.ReasonNote, WakeAt: timeProto(w.WakeAt),
+		Outcome:       pb.WorkItem_Outcome(pb.WorkItem_Outcome_value["OUTCOME_"+string(w.Outcome)]),
+		OutcomeReason: w.OutcomeReason, OpportunityId: w.OpportunityID, Etag: etag.Format(w.Version),
+		CreateTime: timestamppb.New(w.CreatedAt), UpdateTime: timestamppb.New(w.UpdatedAt),
+	}, nil
+}
+
+func stateProto(s State) pb.WorkItem_State {
+	return pb.WorkItem_State(pb.WorkItem_State_value["STATE_"+string(s)])
+}
+
+func stateOf(s pb.WorkItem_State) State { return State(strings.TrimPrefix(s.String(), "STATE_")) }
+
+func transitionProto(t Transition) *typev1.Transition {
+	out := &typev1.Transition{
+		From: string(t.From), To: string(t.To), At: timestamppb.New(t.At), Actor: t.Actor.Proto(), Reason: t.Reason, Note: t.Note,
+	}
+	if t.From != "" {
+		out.TimeInFrom = durationpb.New(t.InFrom)
+	}
+	return out
+}
+
+func activityProto(a activity.Activity) *pb.Activity {
+	return &pb.Activity{
+		Id: a.ID, WorkItemId: a.WorkItemID, JourneyId: a.JourneyID, PersonId: a.PersonID,
+		Kind:      pb.Activity_Kind(pb.Activity_Kind_value["KIND_"+string(a.Kind)]),
+		Direction: pb.Activity_Direction(pb.Activity_Direction_value["DIRECTION_"+string(a.Direction)]),
+		Result:    pb.Activity_Result(pb.Activity_Result_value["RESULT_"+string(a.Result)]),
+		Note:      a.Note, OccurredAt: timestamppb.New(a.OccurredAt), Actor: a.Actor.Proto(), CreateTime: timestamppb.New(a.CreatedAt),
+	}
+}
+
+func timeProto(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+// timeOf is a time as the stores keep it; nil when it is not set.
+func timeOf(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.AsTime().Truncate(time.Microsecond)
+	return &at
+}
+
+func personProto(p Person) *typev1.Person {
+	return &typev1.Person{
+		Id: p.ID, Mail: p.Mail, Phone: p.Phone, Title: p.Title,
+		Name: &typev1.PersonName{
+			Family: p.Family, Given: p.Given, FamilyKana: p.FamilyKana, GivenKana: p.GivenKana, Full: p.Full,
+		},
+	}
+}
+
+// personOf reads a person; phone numbers that can be understood become E.164.
+func personOf(p *typev1.Person) Person {
+	n := p.GetName()
+	out := Person{
+		ID: p.GetId(), Family: party.Fold(n.GetFamily()), Given: party.Fold(n.GetGiven()),
+		FamilyKana: party.Fold(n.GetFamilyKana()), GivenKana: party.Fold(n.GetGivenKana()), Full: party.Fold(n.GetFull()),
+		Mail: p.GetMail(), Title: party.Fold(p.GetTitle()),
+	}
+	out.Phone, _ = party.NormalizePhone(p.GetPhone())
+	if out.Full == "" {
+		out.Full = fullName(out.Family, out.Given)
+	}
+	return out
+}
+
+// fullName puts the family name first unless both names are written in Latin letters.
+func fullName(family, given string) string {
+	latin := func(s string) bool { return strings.IndexFunc(s, func(r rune) bool { return r > 0x24f }) < 0 }
+	if latin(family) && latin(given) {
+		family, given = given, family
+	}
+	return strings.TrimSpace(family + " " + given)
+}
+
+func companyProto(c Company) *typev1.Company {
+	return &typev1.Company{Id: c.ID, Name: c.Name, Domain: c.Domain, Industry: c.Industry, Employees: c.Employees}
+}
+
+func companyOf(c *typev1.Company) Company {
+	out := Company{ID: c.GetId(), Name: party.Fold(c.GetName()), Industry: party.Fold(c.GetIndustry()), Employees: c.GetEmployees()}
+	out.Domain, _ = party.NormalizeDomain(c.GetDomain())
+	return out
+}
+
+func answersProto(a Answers) *handoffv1.QualificationAnswers {
+	return &handoffv1.QualificationAnswers{Issue: a.Issue, Budget: a.Budget, Authority: a.Authority, Need: a.Need, Timeline: a.Timeline}
+}
+
+func answersOf(a *handoffv1.QualificationAnswers) Answers {
+	return Answers{
+		Issue: a.GetIssue(), Budget: a.GetBudget(), Authority: a.GetAuthority(), Need: a.GetNeed(), Timeline: a.GetTimeline(),
+	}
+}
+
+// subject is the work item's name in feeds and handoffs.
+func subject(id string) string { return "work-item/" + id }
+
+// eventsOf tells the feed of a fact.
+func eventsOf(f Fact) ([]event.Event, error) {
+	w := &f.After
+	item, err := itemProto(w)
+	if err != nil {
+		return nil, err
+	}
+	e := event.Event{Subject: subject(w.ID), SubjectVersion: w.Version, JourneyID: w.JourneyID}
+	switch f.Kind {
+	case FactCreated:
+		e.Data = &pb.WorkItemCreated{WorkItem: item}
+	case FactMoved:
+		e.Data = &pb.WorkItemStateChanged{WorkItem: item, Transition: transitionProto(f.Transition)}
+	case FactAssigned:
+		e.Data = &pb.WorkItemAssigned{WorkItem: item, PreviousAssignee: f.Previous}
+	case FactActivity:
+		e.Data = &pb.ActivityLogged{Activity: activityProto(f.Activity), FirstTouch: f.FirstTouch}
+	case FactOutcome:
+		e.Data = &pb.WorkItemOutcomeChanged{WorkItem: item}
+	}
+	events := []event.Event{e}
+	if f.Kind == FactMoved {
+		switch w.State {
+		case Recycled:
+			e.Data = &pb.LeadRecycled{
+				WorkItemId: w.ID, MqlHandoffId: w.MQLHandoffID, JourneyId: w.JourneyID, PersonId: w.Person.ID,
+				Reason: w.Reason, Note: w.ReasonNote, WakeAt: timeProto(w.WakeAt),
+			}
+			events = append(events, e)
+		case Disqualified:
+			e.Data = &pb.LeadDisqualified{
+				WorkItemId: w.ID, MqlHandoffId: w.MQLHandoffID, JourneyId: w.JourneyID, PersonId: w.Person.ID,
+				Reason: w.Reason, Note: w.ReasonNote,
+			}
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
