@@ -66,7 +66,7 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
-// New prepares the jobs of the service whose database is db. The tables come with Migrate.
+// New prepares the jobs of the service whose database is db. The tables come with Migrations.
 func New(db *store.DB, cfg Config) *Jobs { return newJobs(db, cfg) }
 
 // Start begins to work. It fails when the tables are missing. Jobs that a dead process left running are taken over at once.
@@ -76,12 +76,19 @@ func (j *Jobs) Start(ctx context.Context) error { return j.start(ctx) }
 // after the next start. Stopping what was not started does nothing.
 func (j *Jobs) Stop(ctx context.Context) error { return j.stop(ctx) }
 
-// Migrate makes or upgrades River's tables. Several replicas may call it at once.
-func Migrate(ctx context.Context, db *store.DB) error { return migrate(ctx, db) }
+// Migrations makes or upgrades River's tables, as a set beside those of goose.
+func Migrations() store.Migrations { return store.Migrations{Name: "river", By: riverMigrator{}} }
 
-// SchemaStatus compares River's tables with the program and changes nothing, under the name "river".
+// Migrate is db.Migrate with Migrations alone.
+func Migrate(ctx context.Context, db *store.DB) error { return db.Migrate(ctx, Migrations()) }
+
+// SchemaStatus compares River's tables with the program and changes nothing.
 func SchemaStatus(ctx context.Context, db *store.DB) (store.SetStatus, error) {
-	return schemaStatus(ctx, db)
+	all, err := db.SchemaStatus(ctx, Migrations())
+	if err != nil {
+		return store.SetStatus{}, err
+	}
+	return all[0], nil
 }
 
 // RegisterServer serves DeadLetterService.
