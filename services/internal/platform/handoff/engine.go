@@ -103,6 +103,18 @@ func (e *Engine) Fulfil(ctx context.Context, tx store.Tx, handoffID, note string
 	return e.fulfil(ctx, tx, handoffID, note)
 }
 
+// Assign puts a handoff of the inbox into somebody's hands, or back into the queue with an empty assignee, in the caller's
+// transaction: AssignHandoff of the desk for departments that assign their own records. OnAssigned runs. It does nothing
+// when the assignee is the same, and fails with DECISION_TAKEN or ILLEGAL_TRANSITION when the handoff is not OFFERED.
+func (e *Engine) Assign(ctx context.Context, tx store.Tx, handoffID, assignee string) (*handoffv1.Handoff, error) {
+	return e.assign(ctx, tx, handoffID, assignee)
+}
+
+// Reason looks up what a reason code of a kind means. It fails with REASON_UNKNOWN, which names the codes that there are.
+func (e *Engine) Reason(ctx context.Context, tx store.Tx, kind handoffv1.Kind, code string) (*handoffv1.Reason, error) {
+	return e.reason(ctx, tx, kind, code)
+}
+
 // Get reads a handoff of either side. RESOURCE_NOT_FOUND when there is none.
 func (e *Engine) Get(ctx context.Context, tx store.Tx, handoffID string) (*handoffv1.Handoff, error) {
 	return e.get(ctx, tx, handoffID)

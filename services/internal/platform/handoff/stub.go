@@ -43,3 +43,9 @@ func (e *Engine) get(context.Context, store.Tx, string) (*handoffv1.Handoff, err
 func (e *Engine) completeness(handoffv1.Kind, *handoffv1.Payload) *handoffv1.Completeness {
 	panic("being written")
 }
+func (e *Engine) assign(context.Context, store.Tx, string, string) (*handoffv1.Handoff, error) {
+	panic("being written")
+}
+func (e *Engine) reason(context.Context, store.Tx, handoffv1.Kind, string) (*handoffv1.Reason, error) {
+	panic("being written")
+}
