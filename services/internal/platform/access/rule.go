@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	accessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
-
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 

@@ -20,8 +20,10 @@ import (
 const Skew = 30 * time.Second
 
 // algorithms that are accepted: asymmetric ones only.
-var algorithms = []string{oidc.EdDSA, oidc.ES256, oidc.ES384, oidc.ES512, oidc.RS256, oidc.RS384, oidc.RS512,
-	oidc.PS256, oidc.PS384, oidc.PS512}
+var algorithms = []string{
+	oidc.EdDSA, oidc.ES256, oidc.ES384, oidc.ES512, oidc.RS256, oidc.RS384, oidc.RS512,
+	oidc.PS256, oidc.PS384, oidc.PS512,
+}
 
 // Verifier checks tokens. It is safe for concurrent use.
 type Verifier struct {

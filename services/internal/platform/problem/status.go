@@ -3,6 +3,8 @@ package problem
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	"buf.build/go/protovalidate"
 	"go.opentelemetry.io/otel/trace"
@@ -75,16 +77,24 @@ func classify(ctx context.Context, err error) (*Error, *status.Status) {
 	return broken(ctx, err), nil
 }
 
-// broken is for what is left: the end of a context, or an error that nobody foresaw. Drivers report an interrupted
-// statement in words of their own, and an expired one as cancelled, so the context itself is asked first.
+// broken is for what is left: the end of the call, or an error that nobody foresaw. Drivers report an interrupted
+// statement in words of their own, and an expired one as cancelled, so the context itself is asked. Whoever ends it with
+// an *Error as its cause decides what the caller sees.
 func broken(ctx context.Context, err error) *Error {
-	switch end := ctx.Err(); {
-	case errors.Is(end, context.DeadlineExceeded), end == nil && errors.Is(err, context.DeadlineExceeded):
-		return DeadlineExceeded().Because(err)
-	case errors.Is(end, context.Canceled), errors.Is(err, context.Canceled):
-		return Cancelled().Because(err)
+	if ctx.Err() == nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return DeadlineExceeded().Because(err)
+		}
+		return Internal(err)
 	}
-	return Internal(err)
+	var why *Error
+	switch cause := context.Cause(ctx); {
+	case errors.As(cause, &why):
+		return why.Because(err)
+	case errors.Is(cause, context.DeadlineExceeded):
+		return DeadlineExceeded().Because(err)
+	}
+	return Cancelled().Because(err)
 }
 
 // upstream decides about a gRPC status: one that names a Tasuki reason passes through; of the others only those whose
@@ -95,17 +105,36 @@ func upstream(ctx context.Context, st *status.Status, err error) (*Error, *statu
 	}
 	switch st.Code() {
 	case codes.Unavailable:
-		return Unavailable("the department").Because(err), nil
+		return Unavailable(callOf(ctx).department).Because(err), nil
 	case codes.DeadlineExceeded:
 		return DeadlineExceeded().Because(err), nil
 	case codes.Canceled:
+		if ctx.Err() != nil {
+			return broken(ctx, err), nil
+		}
 		return Cancelled().Because(err), nil
 	case codes.Unimplemented:
 		return NotOffered("the method").Because(err), nil
+	case codes.ResourceExhausted:
+		if limit, ok := messageLimit(st.Message()); ok {
+			return TooLarge(limit).Because(err), nil
+		}
+		return nil, st
 	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied, codes.Unauthenticated,
-		codes.FailedPrecondition, codes.OutOfRange, codes.Aborted, codes.ResourceExhausted:
+		codes.FailedPrecondition, codes.OutOfRange, codes.Aborted:
 		return nil, st
 	default:
 		return broken(ctx, err), nil
 	}
+}
+
+// messageLimit reads gRPC's own text about a message that is too large, which it writes before any interceptor runs.
+func messageLimit(text string) (bytes int64, ok bool) {
+	_, sizes, found := strings.Cut(text, "larger than max (")
+	if !found {
+		return 0, false
+	}
+	_, limit, _ := strings.Cut(strings.TrimSuffix(sizes, ")"), " vs. ")
+	n, err := strconv.ParseInt(limit, 10, 64)
+	return n, err == nil
 }

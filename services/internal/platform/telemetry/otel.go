@@ -35,7 +35,7 @@ func Setup(ctx context.Context, o Options) (shutdown func(context.Context) error
 		return func(context.Context) error { return nil }, nil
 	}
 	var stops []func(context.Context) error
-	shutdown = func(ctx context.Context) error {
+	end := func(ctx context.Context) error {
 		enabled.Store(false)
 		var errs error
 		for _, stop := range stops {
@@ -45,7 +45,7 @@ func Setup(ctx context.Context, o Options) (shutdown func(context.Context) error
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("telemetry: %w", errors.Join(err, shutdown(ctx)))
+			err = fmt.Errorf("telemetry: %w", errors.Join(err, end(ctx)))
 		}
 	}()
 	res, err := describe(ctx, o)
@@ -72,7 +72,7 @@ func Setup(ctx context.Context, o Options) (shutdown func(context.Context) error
 	}
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	enabled.Store(true)
-	return shutdown, nil
+	return end, nil
 }
 
 // describe lets what the environment says win over what the program says of itself.

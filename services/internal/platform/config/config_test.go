@@ -1,0 +1,182 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.VerifyNoLeaks(m) }
+
+type grammar struct {
+	Serve   serve    `cmd:"" help:"Serve."`
+	Version struct{} `cmd:"" help:"Version."`
+}
+
+type serve struct {
+	Service
+	Token Secret        `help:"A secret."`
+	Every time.Duration `default:"1m" help:"A time."`
+}
+
+func parse(t *testing.T, args ...string) (grammar, *kong.Context, error) {
+	t.Helper()
+	var g grammar
+	ctx, err := Parse(&g, args, kong.Vars{"listen": "127.0.0.1:9101"}, kong.Writers(io.Discard, io.Discard),
+		kong.Exit(func(int) { t.Error("exits") }))
+	return g, ctx, err
+}
+
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tasuki.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	g, _, err := parse(t, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := g.Serve; s.Listen != "127.0.0.1:9101" || s.Database(access.InsideSales) != "sqlite:.data/inside-sales.db" ||
+		s.Auth.Audience != "tasuki" || s.Log.Level != "info" || s.Shutdown.Timeout != 10*time.Second {
+		t.Errorf("%+v", s)
+	}
+	if _, ok := g.Serve.Peers.Target(access.Marketing); ok {
+		t.Error("a peer from nowhere")
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	path := yamlFile(t, `
+listen: 127.0.0.1:1
+dsn: postgres://file@h/db
+every: 5m
+production: false
+log: {level: debug, format: json}
+auth:
+  audience: from-file
+peer:
+  inside-sales: file:9
+  field_sales: file:8
+shutdown-drain: 2s
+`)
+	t.Setenv("TASUKI_DSN", "postgres://env@h/db")
+	t.Setenv("TASUKI_LOG_LEVEL", "warn")
+	t.Setenv("TASUKI_PEER_FIELD_SALES", "env:8")
+	for _, how := range []string{"flag", "env"} {
+		t.Run(how, func(t *testing.T) {
+			args := []string{"serve", "--log-level", "error"}
+			if how == "env" {
+				t.Setenv("TASUKI_CONFIG", path)
+			} else {
+				args = append(args, "--config", path)
+			}
+			g, _, err := parse(t, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := g.Serve
+			got := strings.TrimSpace(fmt.Sprintln(s.Listen, string(s.DSN), s.Every, s.Log, s.Auth.Audience, s.Peers.InsideSales, s.Peers.FieldSales, s.Shutdown.Drain))
+			want := "127.0.0.1:1 postgres://env@h/db 5m0s {error json} from-file file:9 env:8 2s"
+			if got != want {
+				t.Errorf("\n got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestMistakesAreAllNamed(t *testing.T) {
+	_, _, err := parse(t, "serve", "--listen", "8080", "--dsn", "mysql://x", "--auth-issuer", "keycloak", "--shutdown-timeout", "0s", "--production")
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"--listen:", "--dsn: write sqlite:PATH", "--auth-issuer \"keycloak\"", "--shutdown-timeout", "--production needs --auth-key-file"} {
+		if strings.Count(err.Error(), want) != 1 {
+			t.Errorf("%q once in:\n%v", want, err)
+		}
+	}
+	for name, args := range map[string][]string{
+		"unknown flag":    {"serve", "--colour"},
+		"unknown level":   {"serve", "--log-level", "loud"},
+		"no such file":    {"serve", "--config", "/nowhere.yaml"},
+		"no YAML":         {"serve", "--config", yamlFile(t, "a: [")},
+		"unknown setting": {"serve", "--config", yamlFile(t, "auth: {isuer: x}")},
+		"wrong type":      {"serve", "--config", yamlFile(t, "every: soon")},
+		"embedded issuer": {"serve", "--production"},
+	} {
+		if _, _, err := parse(t, args...); err == nil {
+			t.Errorf("%s is accepted", name)
+		} else if name == "unknown setting" && !strings.Contains(err.Error(), `unknown setting "auth-isuer"`) {
+			t.Errorf("%v", err)
+		} else if name == "no such file" && !strings.Contains(err.Error(), "/nowhere.yaml: no such file") {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, _, err := parse(t, "version"); err != nil {
+		t.Errorf("settings of another command: %v", err)
+	}
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	g, ctx, err := parse(t, "serve", "--dsn", "postgres://tasuki:hunter2@h/db?password=hunter2", "--token", "hunter2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Print(&out, ctx); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(g.Serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{out.String(), string(asJSON), fmt.Sprintf("%v %+v %#v", g.Serve, g.Serve, g.Serve)} {
+		if strings.Contains(s, "hunter2") || !strings.Contains(s, "tasuki:xxxxx@h") {
+			t.Errorf("%s", s)
+		}
+	}
+	if !strings.Contains(out.String(), "TASUKI_DSN") || !strings.Contains(out.String(), "TASUKI_PEER_INSIDE_SALES") {
+		t.Errorf("%s", out.String())
+	}
+	if string(g.Serve.DSN) != "postgres://tasuki:hunter2@h/db?password=hunter2" || string(g.Serve.Token) != "hunter2" {
+		t.Error("the program sees the mask")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	b := Base{Data: t.TempDir(), Auth: Auth{Audience: "tasuki"}}
+	issuer, verifier, err := b.Keys(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := issuer.Token("sato", "", []access.Role{access.RoleAdmin}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := verifier.Verify(context.Background(), raw); err != nil || !a.Has(access.RoleAdmin) {
+		t.Errorf("%+v %v", a, err)
+	}
+	if _, err := os.Stat(filepath.Join(b.Data, "issuer.key")); err != nil {
+		t.Error(err)
+	}
+	b.Auth.Issuer = "http://127.0.0.1:1/none"
+	if _, _, err := b.Keys(context.Background()); err == nil || !strings.Contains(err.Error(), b.Auth.Issuer) {
+		t.Errorf("%v", err)
+	}
+}
