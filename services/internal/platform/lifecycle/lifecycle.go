@@ -74,7 +74,7 @@ var errSignal = errors.New("signal")
 func (g *Group) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	force, stopSignals := g.catch(cancel)
+	force, stopSignals := g.catch(ctx, cancel)
 	defer stopSignals()
 
 	runners := make([]*runner, 0, len(g.parts))
@@ -107,8 +107,8 @@ func (g *Group) Run(ctx context.Context) error {
 }
 
 // catch turns the first signal into the end of the group, and the second into the end of its patience.
-func (g *Group) catch(end context.CancelCauseFunc) (force context.Context, stop func()) {
-	force, cancel := context.WithCancel(context.Background())
+func (g *Group) catch(ctx context.Context, end context.CancelCauseFunc) (force context.Context, stop func()) {
+	force, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if len(g.opts.Signals) == 0 {
 		return force, cancel
 	}

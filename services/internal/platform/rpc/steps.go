@@ -119,7 +119,7 @@ func deadlineStep(o Options) Step {
 			ctx, cancel := context.WithCancelCause(ss.Context())
 			defer cancel(nil)
 			defer context.AfterFunc(o.draining, func() { cancel(problem.Unavailable(o.Department.String())) })()
-			return handler(srv, withContext(ss, ctx))
+			return handler(srv, withContext(ctx, ss))
 		},
 	}
 }
@@ -152,7 +152,7 @@ func logStep(o Options) Step {
 		Stream: func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 			c, began := &call{}, time.Now()
 			ctx := context.WithValue(ss.Context(), callKey{}, c)
-			err := handler(srv, withContext(ss, ctx))
+			err := handler(srv, withContext(ctx, ss))
 			logCall(ctx, o.Logger, info.FullMethod, c, began, err)
 			return err
 		},
@@ -274,11 +274,11 @@ func both(name string, do func(ctx context.Context, method string) (context.Cont
 			if err != nil {
 				return err
 			}
-			return handler(srv, withContext(ss, ctx))
+			return handler(srv, withContext(ctx, ss))
 		},
 	}
 }
 
-func withContext(ss grpc.ServerStream, ctx context.Context) grpc.ServerStream {
+func withContext(ctx context.Context, ss grpc.ServerStream) grpc.ServerStream {
 	return &middleware.WrappedServerStream{ServerStream: ss, WrappedContext: ctx}
 }

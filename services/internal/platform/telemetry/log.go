@@ -38,7 +38,7 @@ func NewLogger(o LogOptions) (*slog.Logger, error) {
 	var h slog.Handler
 	switch format := or(o.Format, "auto"); {
 	case format == "text", format == "auto" && isTerminal(w):
-		h = tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)})
+		h = tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)})
 	case format == "json", format == "auto":
 		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	default:

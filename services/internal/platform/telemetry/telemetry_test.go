@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,7 +49,7 @@ func TestPersonalDataStaysOut(t *testing.T) {
 	company := g["company"].(map[string]any)
 	for what, ok := range map[string]bool{
 		"mail": got["mail"] == "hidden", "lead_id": got["lead_id"] == "0198", "name": g["name_of_person"] == "hidden",
-		"count": g["count"] == 3.0, "took": g["took"] == 1e9, "ok": g["ok"] == true, "kind": g["kind"] == "MQL",
+		"count": g["count"] == 3.0, "took": g["took"] == 1e9, "ok": fmt.Sprint(g["ok"]) == "true", "kind": g["kind"] == "MQL",
 		"body": g["body"] == "hidden", "phone": company["phone"] == "hidden", "id": company["id"] == "7", "error": g["error"] == "boom",
 	} {
 		if !ok {
