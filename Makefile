@@ -10,6 +10,9 @@ CACHE := $(ROOT)/.cache
 # The modules of the workspace. The tools are apart: see go.work.
 MODULES := $(patsubst ./%,%,$(shell sed -n 's|^[[:space:]]*\(\./[^[:space:]]*\).*|\1|p' go.work))
 PROGRAMS := $(wildcard services/*/cmd/*/)
+PLATFORM := github.com/tasuki-project/tasuki/services/internal/platform
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo dev)
+LDFLAGS := -X $(PLATFORM)/version.Version=$(VERSION) -X $(PLATFORM)/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null)
 
 # One build cache serves all targets, and a C compiler is needed by the race detector only.
 export CGO_ENABLED := $(if $(RACE),1,0)
@@ -20,35 +23,35 @@ help: ## list the targets
 
 .PHONY: demo
 demo: bin/tasuki ## run the sample leads through all departments, then serve; LEADS=file EXIT=1 LISTEN=addr DATA=dir
-	bin/tasuki demo $(if $(LEADS),--leads "$(LEADS)") $(if $(LISTEN),--listen "$(LISTEN)") $(if $(DATA),--data "$(DATA)") $(if $(EXIT),--exit)
+	bin/tasuki demo $(if $(LEADS),--leads "$(LEADS)",$(patsubst %,--leads %,$(wildcard deploy/samples/*.csv))) $(if $(LISTEN),--listen "$(LISTEN)") $(if $(DATA),--data "$(DATA)") $(if $(EXIT),--exit)
 
 .PHONY: up
 up: bin/tasuki ## serve everything in one process on SQLite; LISTEN=addr DATA=dir
 	bin/tasuki up $(if $(LISTEN),--listen "$(LISTEN)") $(if $(DATA),--data "$(DATA)")
 
 .PHONY: up-split
-up-split: build ## serve from one process per department on a private PostgreSQL; LISTEN=addr
-	LISTEN="$(LISTEN)" tools/up-split.sh
+up-split: build ## serve from one process per department on a private PostgreSQL; LISTEN=addr DATA=dir
+	LISTEN="$(LISTEN)" DATA="$(DATA)" tools/up-split.sh
 
 .PHONY: build
 build: ## build all programs into bin
 	@mkdir -p bin
 	@for cmd in $(PROGRAMS); do \
-	  echo "go build ./$$cmd"; CGO_ENABLED=0 go build -o bin/ "./$$cmd"; \
+	  echo "go build ./$$cmd"; CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/ "./$$cmd"; \
 	done
 
 # Always asks go, which knows best whether anything changed.
 .PHONY: bin/tasuki
 bin/tasuki:
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -o bin/ ./services/allinone/cmd/tasuki
+	CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/ ./services/allinone/cmd/tasuki
 
 .PHONY: test
-test: $(BIN)/testcount ## run every test that needs no container; RACE=1; PostgreSQL too when TASUKI_TEST_POSTGRES_DSN is set
+test: build $(BIN)/testcount ## run every test that needs no container; RACE=1 WITHOUT=module; PostgreSQL too when TASUKI_TEST_POSTGRES_DSN is set
 	@$(if $(RACE),command -v $${CC:-gcc} >/dev/null || { echo "RACE=1 needs a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; },:)
 	@$(if $(TASUKI_TEST_POSTGRES_DSN),,echo "PostgreSQL suites do not run: TASUKI_TEST_POSTGRES_DSN is not set (make test-postgres brings a server)")
 	@GOWORK=off $(BIN)/testcount -modules tools $(TESTCOUNT) -- ./cmd/...
-	@$(BIN)/testcount -modules "$(MODULES)" $(TESTCOUNT) -- $(if $(RACE),-race) -timeout 15m ./...
+	@TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules "$(filter-out $(WITHOUT),$(MODULES))" $(TESTCOUNT) -- $(if $(RACE),-race) -timeout 15m ./...
 
 .PHONY: test-postgres
 test-postgres: ## run the tests on SQLite and on a private PostgreSQL, which is installed if need be; RACE=1
@@ -59,10 +62,10 @@ test-postgres: ## run the tests on SQLite and on a private PostgreSQL, which is 
 	$(MAKE) test
 
 .PHONY: e2e
-e2e: build $(BIN)/testcount ## run the scenarios over separate processes on a private PostgreSQL
+e2e: build $(BIN)/testcount ## run the scenarios in one process, and over separate processes on a private PostgreSQL
 	@running=$$(tools/postgres.sh status || true); \
 	TASUKI_TEST_POSTGRES_DSN=$$(tools/postgres.sh start); \
-	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1 TASUKI_E2E=split TASUKI_BIN="$(ROOT)/bin"; \
+	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1 TASUKI_BIN="$(ROOT)/bin"; \
 	[ "$$running" = running ] || trap 'tools/postgres.sh stop' EXIT; \
 	$(BIN)/testcount -modules e2e $(TESTCOUNT) -- -count=1 -timeout 20m ./...
 
@@ -116,7 +119,7 @@ lint: lint-proto lint-go ## run all linters
 lint-proto: $(BIN)/.generators $(BIN)/thirdparty ## lint the contracts
 	$(BIN)/thirdparty -out proto/third_party
 	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code --path proto/tasuki proto >/dev/null || { echo "contracts are not formatted; run make fmt"; exit 1; }
+	@$(BIN)/buf format --diff --exit-code --path proto/tasuki proto >/dev/null || { echo "contracts are not formatted; run make fmt"; exit 1; }
 
 .PHONY: lint-go
 lint-go: $(BIN)/golangci-lint ## lint the Go code of every module

@@ -55,7 +55,7 @@ stage generate-check 'make generate-check' make generate-check
 stage lint 'make lint' make lint
 stage breaking 'make breaking' make breaking
 stage build 'make build' make build
-stage test 'make test-postgres RACE=1' make test RACE=1
+stage test 'make test-postgres RACE=1' make test RACE=1 WITHOUT=e2e   # a stage of its own
 stage e2e 'make e2e' make e2e
 stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_from_clone
 

@@ -3,13 +3,14 @@
 #
 #   tools/postgres.sh start [--durable]   start it if it does not run yet, and print its DSN
 #   tools/postgres.sh dsn | stop | status [--durable]
+#   tools/postgres.sh database NAME [--durable]   start it, and make the database if there is none
 #
 # Without --durable it is for tests: it does not wait for the disk, and `stop` deletes it. The durable one is apart from
 # that: it waits for the disk as in production, and keeps its data in .data/postgres.
 # Installs Debian's packages when the server is missing and the caller is root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ "${2:-}" = --durable ]; then
+if [ "${!#}" = --durable ]; then
   durable=1 home="$PWD/.data/postgres"
 else
   durable='' home="$PWD/.cache/postgres"
@@ -102,10 +103,19 @@ stop() {
   rm -f "$state"
 }
 
+database() {
+  start >/dev/null
+  is_running
+  local found
+  found=$("$programs/psql" -XAtq -c "SELECT 1 FROM pg_database WHERE datname = '$1'" "$(print_dsn)")
+  [ -n "$found" ] || "$programs/createdb" -h 127.0.0.1 -p "$port" -U postgres "$1"
+}
+
 case "${1:-}" in
   start) start ;;
   stop) stop ;;
+  database) database "$2" ;;
   dsn) is_running || { say "it does not run; start it by: tools/postgres.sh start ${2:-}"; exit 1; }; print_dsn ;;
   status) if is_running; then echo running; else echo stopped; exit 3; fi ;;
-  *) say "usage: tools/postgres.sh start | dsn | status | stop [--durable]"; exit 2 ;;
+  *) say "usage: tools/postgres.sh start | dsn | status | stop | database NAME [--durable]"; exit 2 ;;
 esac
