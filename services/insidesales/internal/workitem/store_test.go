@@ -114,7 +114,9 @@ func TestSaveAndRead(t *testing.T) {
 		if err != nil || offer.GetScore().GetTotal() != 70 || offer.GetRecycleCount() != 2 {
 			t.Errorf("%v %v", offer, err)
 		}
-		history := read(t, db, func(ctx context.Context, tx store.Tx) ([]Transition, error) { return items.Transitions(ctx, tx, made.ID) })
+		history := read(t, db, func(ctx context.Context, tx store.Tx) ([]Transition, error) {
+			return items.Transitions(ctx, tx, made.ID)
+		})
 		start := c.Now().Add(-90 * time.Minute)
 		want := []Transition{
 			{To: New, At: start, Actor: sato},
@@ -227,7 +229,9 @@ func TestListPagesAndFilters(t *testing.T) {
 		}
 		list := func(f Filter, after *After, limit int) []string {
 			t.Helper()
-			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) { return items.List(ctx, tx, f, after, limit) })
+			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) {
+				return items.List(ctx, tx, f, after, limit)
+			})
 			out := []string{}
 			for _, w := range rows {
 				out = append(out, w.ID)
@@ -240,7 +244,9 @@ func TestListPagesAndFilters(t *testing.T) {
 		var paged []string
 		var after *After
 		for {
-			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) { return items.List(ctx, tx, Filter{}, after, 2) })
+			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) {
+				return items.List(ctx, tx, Filter{}, after, 2)
+			})
 			if len(rows) == 0 {
 				break
 			}
