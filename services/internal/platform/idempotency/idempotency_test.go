@@ -242,6 +242,22 @@ func TestEmptyAnswerIsReplayed(t *testing.T) {
 	})
 }
 
+// TestSecondTryIsProtected: a handler that writes again after a failure is as safe as one that succeeds at once.
+func TestSecondTryIsProtected(t *testing.T) {
+	engines(t, func(t *testing.T, h *house) {
+		lost := errors.New("lost against a rival")
+		_, err := h.call(as("sato", "k1"), person("花子"), &grpc.UnaryServerInfo{FullMethod: capture}, func(ctx context.Context, req any) (any, error) {
+			if _, err := store.Write(ctx, h.db, func(store.Tx) (*typev1.Person, error) { return nil, lost }); !errors.Is(err, lost) {
+				t.Errorf("%v", err)
+			}
+			return h.handle(ctx, req)
+		})
+		if err != nil || h.rows("idempotency_keys") != 1 || h.rows("effects") != 1 {
+			t.Errorf("%v, %d keys, %d effects", err, h.rows("idempotency_keys"), h.rows("effects"))
+		}
+	})
+}
+
 func TestMisuseIsNamed(t *testing.T) {
 	h := newHouse(t, testkit.SQLite(t, Migrations, effects))
 	_, err := h.call(as("sato", "k1"), person("花子"), &grpc.UnaryServerInfo{FullMethod: capture}, func(ctx context.Context, _ any) (any, error) {

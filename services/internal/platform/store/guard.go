@@ -21,8 +21,8 @@ type guardSlot struct {
 	taken atomic.Bool
 }
 
-// WithGuard makes the first Write under the context run inside g; later ones run without. Attempts that Write retries
-// call g again. When an attempt fails after a unique violation, Write tries once more, so that the second of two parallel
+// WithGuard makes the first Write under the context run inside g; later ones run without, unless the first has failed:
+// then g waits for the next. Attempts that Write retries call g again. When an attempt fails after a unique violation, Write tries once more, so that the second of two parallel
 // calls finds what the first has stored.
 func WithGuard(ctx context.Context, g Guard) context.Context {
 	return context.WithValue(ctx, guardKey{}, &guardSlot{guard: g})
@@ -33,10 +33,11 @@ func WithoutGuard(ctx context.Context) context.Context {
 	return context.WithValue(ctx, guardKey{}, (*guardSlot)(nil))
 }
 
-func takeGuard(ctx context.Context) Guard {
+// takeGuard takes the guard of the context. A Write that fails gives it back.
+func takeGuard(ctx context.Context) (guard Guard, giveBack func()) {
 	slot, _ := ctx.Value(guardKey{}).(*guardSlot)
 	if slot == nil || !slot.taken.CompareAndSwap(false, true) {
-		return nil
+		return nil, func() {}
 	}
-	return slot.guard
+	return slot.guard, func() { slot.taken.Store(false) }
 }

@@ -17,8 +17,13 @@ const attempts = 5
 // in AfterCommit. Errors of queued statements come from Write, not from fn: ask UniqueOn of Write's error.
 //
 // fn must not open another Write with the same database: on SQLite it would wait for itself.
-func Write[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, error) {
-	guard := takeGuard(ctx)
+func Write[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (_ T, failed error) {
+	guard, giveBack := takeGuard(ctx)
+	defer func() {
+		if failed != nil {
+			giveBack()
+		}
+	}()
 	guarded := guard != nil // one more attempt after a unique violation
 	for attempt := 1; ; attempt++ {
 		result, hooks, unique, err := writeOnce(ctx, db, guard, fn)
