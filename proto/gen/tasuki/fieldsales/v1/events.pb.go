@@ -177,7 +177,7 @@ func (x *OpportunityCreated) GetOpportunity() *Opportunity {
 // OpportunityUpdated: fields of a deal changed, its next action or the state of its handover among them.
 type OpportunityUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deal after the change, without history and handover document.
+	// The deal after the change, without history, contract and handover document.
 	Opportunity *Opportunity `protobuf:"bytes,1,opt,name=opportunity,proto3" json:"opportunity,omitempty"`
 	// Names of the fields that changed.
 	Changed       []string `protobuf:"bytes,2,rep,name=changed,proto3" json:"changed,omitempty"`
@@ -232,7 +232,7 @@ func (x *OpportunityUpdated) GetChanged() []string {
 // OpportunityStageMoved: a deal moved to another stage.
 type OpportunityStageMoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deal after the change, without history and handover document.
+	// The deal after the change, without history, contract and handover document.
 	Opportunity *Opportunity `protobuf:"bytes,1,opt,name=opportunity,proto3" json:"opportunity,omitempty"`
 	// Code of the stage before.
 	FromStage string `protobuf:"bytes,2,opt,name=from_stage,json=fromStage,proto3" json:"from_stage,omitempty"`
@@ -305,7 +305,7 @@ func (x *OpportunityStageMoved) GetReason() string {
 // OpportunityHeld: a deal rests.
 type OpportunityHeld struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deal after the change, without history and handover document.
+	// The deal after the change, without history, contract and handover document.
 	Opportunity   *Opportunity `protobuf:"bytes,1,opt,name=opportunity,proto3" json:"opportunity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -351,7 +351,7 @@ func (x *OpportunityHeld) GetOpportunity() *Opportunity {
 // OpportunityResumed: a deal that rested is open again, by command or because its time came.
 type OpportunityResumed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deal after the change, without history and handover document.
+	// The deal after the change, without history, contract and handover document.
 	Opportunity   *Opportunity `protobuf:"bytes,1,opt,name=opportunity,proto3" json:"opportunity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -397,7 +397,7 @@ func (x *OpportunityResumed) GetOpportunity() *Opportunity {
 // OpportunityReopened: a lost deal is open again.
 type OpportunityReopened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deal after the change, without history and handover document.
+	// The deal after the change, without history, contract and handover document.
 	Opportunity *Opportunity `protobuf:"bytes,1,opt,name=opportunity,proto3" json:"opportunity,omitempty"`
 	// Why, in words.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -282,7 +282,7 @@ type Opportunity struct {
 	HoldUntil *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=hold_until,json=holdUntil,proto3" json:"hold_until,omitempty"`
 	// Why it was lost; only when lost.
 	Loss *Loss `protobuf:"bytes,28,opt,name=loss,proto3" json:"loss,omitempty"`
-	// What was signed; only when won.
+	// What was signed; only when won, and only in `GetOpportunity` and `CloseWon`.
 	Contract *v11.ContractSummary `protobuf:"bytes,29,opt,name=contract,proto3" json:"contract,omitempty"`
 	// The handover document 引き継ぎ書 as customer success got it; only when won, and only in `GetOpportunity` and
 	// `CloseWon`.

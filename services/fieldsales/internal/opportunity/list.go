@@ -1,0 +1,55 @@
+package opportunity
+
+import (
+	"context"
+	"time"
+
+	"github.com/tasuki-project/tasuki/services/fieldsales/internal/where"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// Filter says which deals a list shows; empty fields do not matter.
+type Filter struct {
+	States                             []string
+	Stage, Owner, AccountID, JourneyID string
+}
+
+// After is where a list goes on: behind the deal with this time and id.
+type After struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// List reads at most limit deals, the newest first.
+func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Opportunity, error) {
+	var w where.Clause
+	if len(f.States) > 0 {
+		w.And(tx.Dialect().In("state", w.Next()))
+		w.Arg(tx.Dialect().Strings(f.States))
+	}
+	if f.Stage != "" {
+		w.And("stage = ?", f.Stage)
+	}
+	if f.Owner != "" {
+		w.And("owner = ?", f.Owner)
+	}
+	if f.AccountID != "" { // any id under which the company was met
+		id := w.Arg(f.AccountID)
+		w.And("account_id = COALESCE((SELECT l.account_id FROM account_aliases AS l WHERE l.id = " + id + "), " + id + ")")
+	}
+	if f.JourneyID != "" {
+		w.And("journey_id = ?", f.JourneyID)
+	}
+	if after != nil {
+		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+	}
+	rows, err := store.Select[row](ctx, tx, selected+w.SQL()+` ORDER BY created_at DESC, id DESC LIMIT `+w.Arg(limit), w.Args()...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Opportunity, len(rows))
+	for i, r := range rows {
+		out[i] = r.opportunity()
+	}
+	return out, nil
+}

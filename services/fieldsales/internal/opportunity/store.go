@@ -1,0 +1,193 @@
+package opportunity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+const columns = `id, version, account_id, journey_id, person_id, name, type, state, stage, entered_at, stage_entered_at,
+	owner, amount_minor, amount_currency, expected_close, contact, competitor, expansion_room, proposal_room, next_action,
+	next_action_due, brief, source_handoff_id, source_fulfilled, mql_handoff_id, hold_until, loss_reason, loss_action,
+	loss_note, lost_to, wake_at, handover_id, handover_state, handover_missing, closed_at, cycle_days, created_at, updated_at`
+
+const values = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+	$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38`
+
+// selected is every row with the name of its account, and without a join, so that a lock takes the deal alone.
+const selected = `SELECT ` + columns + `,
+	(SELECT a.name FROM accounts AS a WHERE a.id = opportunities.account_id) AS account_name FROM opportunities`
+
+type row struct {
+	ID, AccountID, AccountName, JourneyID   string
+	PersonID                                *string
+	Version                                 int64
+	Name, Type, State, Stage                string
+	EnteredAt, StageEnteredAt               time.Time
+	Owner                                   string
+	AmountMinor                             int64
+	AmountCurrency, ExpectedClose           string
+	Contact                                 store.JSON[Person]
+	Competitor, ExpansionRoom, ProposalRoom string
+	NextAction                              string
+	NextActionDue                           *time.Time
+	Brief                                   store.JSON[Brief]
+	SourceHandoffID                         *string
+	SourceFulfilled                         bool
+	MQLHandoffID                            *string `db:"mql_handoff_id"`
+	HoldUntil                               *time.Time
+	LossReason, LossAction, LossNote        string
+	LostTo                                  string
+	WakeAt                                  *time.Time
+	HandoverID                              *string
+	HandoverState                           string
+	HandoverMissing                         store.JSON[[]string]
+	ClosedAt                                *time.Time
+	CycleDays                               int64
+	CreatedAt, UpdatedAt                    time.Time
+}
+
+func (r row) opportunity() *Opportunity {
+	o := &Opportunity{
+		ID: r.ID, Version: r.Version, AccountID: r.AccountID, AccountName: r.AccountName, JourneyID: r.JourneyID, PersonID: text(r.PersonID), Name: r.Name,
+		Type: Type(r.Type), State: State(r.State), Stage: r.Stage, EnteredAt: r.EnteredAt, StageEnteredAt: r.StageEnteredAt,
+		Owner: r.Owner, Amount: money.Amount{Minor: r.AmountMinor, Currency: r.AmountCurrency},
+		ExpectedClose: civil.Date(r.ExpectedClose), Contact: r.Contact.V, Competitor: r.Competitor,
+		ExpansionRoom: r.ExpansionRoom, ProposalRoom: r.ProposalRoom, Next: NextAction{Description: r.NextAction},
+		Brief: r.Brief.V, SourceHandoffID: text(r.SourceHandoffID), SourceFulfilled: r.SourceFulfilled,
+		MQLHandoffID: text(r.MQLHandoffID), HoldUntil: r.HoldUntil,
+		Loss:     Loss{Reason: r.LossReason, Action: r.LossAction, To: r.LostTo, Note: r.LossNote, WakeAt: r.WakeAt},
+		Handover: Handover{ID: text(r.HandoverID), State: r.HandoverState, Missing: r.HandoverMissing.V},
+		ClosedAt: r.ClosedAt, CycleDays: int32(r.CycleDays), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.NextActionDue != nil {
+		o.Next.DueAt = *r.NextActionDue
+	}
+	return o
+}
+
+// args are the values of columns, in order.
+func (o *Opportunity) args() []any {
+	var due *time.Time
+	if o.Next.Description != "" {
+		due = &o.Next.DueAt
+	}
+	missing := o.Handover.Missing
+	if missing == nil {
+		missing = []string{}
+	}
+	return []any{
+		o.ID, o.Version, o.AccountID, o.JourneyID, null(o.PersonID), o.Name, string(o.Type), string(o.State), o.Stage,
+		o.EnteredAt, o.StageEnteredAt, o.Owner, o.Amount.Minor, o.Amount.Currency, string(o.ExpectedClose),
+		store.JSONOf(o.Contact), o.Competitor, o.ExpansionRoom, o.ProposalRoom, o.Next.Description, due, store.JSONOf(o.Brief),
+		null(o.SourceHandoffID), o.SourceFulfilled, null(o.MQLHandoffID), o.HoldUntil, o.Loss.Reason, o.Loss.Action,
+		o.Loss.Note, o.Loss.To, o.Loss.WakeAt, null(o.Handover.ID), o.Handover.State, store.JSONOf(missing), o.ClosedAt,
+		int64(o.CycleDays), o.CreatedAt, o.UpdatedAt,
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// null is an id column's value: NULL for none.
+func null(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
+}
+
+// Get reads a deal. RESOURCE_NOT_FOUND when there is none.
+func Get(ctx context.Context, tx store.Tx, id string) (*Opportunity, error) {
+	return one(ctx, tx, id, "")
+}
+
+// ForUpdate reads a deal to change it, as the client last saw it.
+func ForUpdate(ctx context.Context, tx store.Tx, id string, m etag.Matcher) (*Opportunity, error) {
+	o, err := one(ctx, tx, id, tx.Dialect().ForUpdate())
+	if err != nil {
+		return nil, err
+	}
+	return o, m.Check(o.Version)
+}
+
+func one(ctx context.Context, tx store.Tx, id, lock string) (*Opportunity, error) {
+	r, err := store.Get[row](ctx, tx, selected+` WHERE id = $1`+lock, id)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, problem.NotFound("opportunity", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.opportunity(), nil
+}
+
+const (
+	insert           = `INSERT INTO opportunities (` + columns + `) VALUES (` + values + `)`
+	update           = `UPDATE opportunities SET (` + columns + `) = (` + values + `) WHERE id = $1`
+	insertTransition = `INSERT INTO opportunity_transitions (opportunity_id, version, from_state, from_stage, to_state, to_stage,
+		at, actor_kind, actor_id, actor_name, reason, note, in_from_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+)
+
+// Save queues what happened to a deal since it was read: the row, which must have been read for update, its transitions, and
+// the events that tell makes of each fact. Nothing is queued when nothing happened.
+func Save(ctx context.Context, tx store.Tx, log *event.Log, o *Opportunity, tell func(Fact) event.Event) error {
+	facts := o.facts
+	o.facts = nil
+	if len(facts) == 0 {
+		return nil
+	}
+	if facts[0].Kind == FactCreated {
+		tx.Queue(insert, o.args()...)
+	} else {
+		tx.Queue(update, o.args()...)
+	}
+	events := make([]event.Event, len(facts))
+	for i, f := range facts {
+		if f.Kind != FactUpdated {
+			t := f.Transition
+			tx.Queue(insertTransition, o.ID, f.After.Version, string(t.From.State), t.From.Stage, string(t.To.State), t.To.Stage,
+				t.At, string(t.Actor.Kind), t.Actor.ID, t.Actor.Name, t.Reason, t.Note, t.InFrom.Microseconds())
+		}
+		events[i] = tell(f)
+	}
+	return log.Append(ctx, tx, events...)
+}
+
+type transitionRow struct {
+	FromState, FromStage, ToState, ToStage string
+	At                                     time.Time
+	ActorKind, ActorID, ActorName          string
+	Reason, Note                           string
+	InFromUs                               int64
+}
+
+// History reads every change of state or stage, the oldest first.
+func History(ctx context.Context, tx store.Tx, id string) ([]Transition, error) {
+	rows, err := store.Select[transitionRow](ctx, tx, `SELECT from_state, from_stage, to_state, to_stage, at, actor_kind,
+		actor_id, actor_name, reason, note, in_from_us FROM opportunity_transitions WHERE opportunity_id = $1 ORDER BY version`, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Transition, len(rows))
+	for i, r := range rows {
+		out[i] = Transition{
+			From: Place{State: State(r.FromState), Stage: r.FromStage}, To: Place{State: State(r.ToState), Stage: r.ToStage},
+			At: r.At, Actor: access.Actor{Kind: access.Kind(r.ActorKind), ID: r.ActorID, Name: r.ActorName},
+			Reason: r.Reason, Note: r.Note, InFrom: time.Duration(r.InFromUs) * time.Microsecond,
+		}
+	}
+	return out, nil
+}
