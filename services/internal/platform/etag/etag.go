@@ -1,4 +1,3 @@
-// Package etag lets a client change a resource only as it last saw it: the version number travels as the etag.
 package etag
 
 import (

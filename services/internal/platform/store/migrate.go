@@ -50,7 +50,7 @@ func (m Migrations) table() (string, error) {
 }
 
 // Migrate applies what is missing, set by set in the given order. Several replicas may call it at once: one works, the
-// others wait and find nothing to do.
+// others wait and find nothing to do. On PostgreSQL it takes two connections.
 func (db *DB) Migrate(ctx context.Context, sets ...Migrations) error {
 	sqlDB, release, err := db.be.migrationDB(ctx)
 	if err != nil {

@@ -105,11 +105,16 @@ func (b *sqliteBackend) ping(ctx context.Context) error {
 	return nil
 }
 
-// close closes the readers first, so that the writer is the last and folds the -wal file into the database.
+// close waits for the running writer, and closes the readers first, so that the writer is the last and folds the -wal file
+// into the database.
 func (b *sqliteBackend) close() {
 	b.once.Do(func() {
+		last, err := b.writer.Conn(context.Background())
 		_ = b.readers.Close()
 		_ = b.writer.Close()
+		if err == nil {
+			_ = last.Close()
+		}
 	})
 }
 

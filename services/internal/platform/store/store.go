@@ -155,7 +155,7 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 // Ping reaches the database.
 func (db *DB) Ping(ctx context.Context) error { return unavailable(db.be.ping(ctx)) }
 
-// Close waits for running transactions and closes. It may be called more than once.
+// Close waits for running Writes and closes. It may be called more than once. Called inside of Write it waits for ever.
 func (db *DB) Close() { db.be.close() }
 
 // Writer is the pool with SQLite's one writing connection, for River's driver. Nil on PostgreSQL.

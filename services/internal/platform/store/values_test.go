@@ -317,3 +317,35 @@ func TestDialect(t *testing.T) {
 		}
 	}, sets())
 }
+
+type state string
+
+type level int32
+
+// Named types work as the types under them.
+func TestNamedTypes(t *testing.T) {
+	type named struct {
+		Name  state
+		Note  *state
+		Count level
+	}
+	testkit.Engines(t, func(t *testing.T, db *store.DB) {
+		in := named{"OFFERED", ptr(state("NEW")), 7}
+		must(t, write(t, db, func(_ context.Context, tx store.Tx) error {
+			tx.Queue("INSERT INTO items (id, name, note, count, at) VALUES ($1, $2, $3, $4, $5)", newID(), in.Name, in.Note, in.Count, &noon)
+			return nil
+		}))
+		must(t, read(t, db, func(ctx context.Context, tx store.Tx) error {
+			out, err := store.Get[named](ctx, tx, "SELECT name, note, count FROM items WHERE name = $1 AND count = $2", in.Name, in.Count)
+			if diff := cmp.Diff(in, out); diff != "" || err != nil {
+				t.Error(diff, err)
+			}
+			var none *time.Time
+			n, err := store.Get[int](ctx, tx, "SELECT count(*) FROM items WHERE COALESCE($1, at) = at", none)
+			if n != 1 || err != nil {
+				t.Error(n, err)
+			}
+			return nil
+		}))
+	}, sets())
+}

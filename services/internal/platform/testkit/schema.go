@@ -12,7 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
-// Column is a column as both engines describe it.
+// column is a column as both engines describe it.
 type column struct {
 	Name string
 	Null bool
@@ -24,17 +24,22 @@ type column struct {
 // NOT NULL.
 func SchemasMatch(t *testing.T, sets ...store.Migrations) {
 	t.Helper()
-	lite := tables(t, SQLite(t, sets...), `SELECT m.name AS "table", c.name AS "column", c.type AS kind,
+	if diff := schemaDiff(t, SQLite(t, sets...), Postgres(t, sets...)); diff != "" {
+		t.Errorf("the schemas differ (- SQLite, + PostgreSQL):\n%s", diff)
+	}
+}
+
+func schemaDiff(t *testing.T, sqlite, postgres *store.DB) string {
+	t.Helper()
+	lite := tables(t, sqlite, `SELECT m.name AS "table", c.name AS "column", c.type AS kind,
 		CASE WHEN c."notnull" = 1 OR (c.pk = 1 AND upper(c.type) = 'INTEGER') THEN 0 ELSE 1 END AS "null"
 		FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c
 		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE 'goose%'`)
-	pg := tables(t, Postgres(t, sets...), `SELECT c.table_name AS "table", c.column_name AS "column", CASE c.udt_name WHEN 'timestamp' THEN 'timestamp without time zone' ELSE c.udt_name END AS kind,
+	pg := tables(t, postgres, `SELECT c.table_name AS "table", c.column_name AS "column", CASE c.udt_name WHEN 'timestamp' THEN 'timestamp without time zone' ELSE c.udt_name END AS kind,
 		CASE WHEN c.is_nullable = 'YES' THEN 1 ELSE 0 END AS "null"
 		FROM information_schema.columns AS c JOIN information_schema.tables AS t USING (table_schema, table_name)
 		WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE' AND c.table_name NOT LIKE 'goose%'`)
-	if diff := cmp.Diff(lite, pg); diff != "" {
-		t.Errorf("the schemas differ (- SQLite, + PostgreSQL):\n%s", diff)
-	}
+	return cmp.Diff(lite, pg)
 }
 
 func tables(t *testing.T, db *store.DB, sql string) map[string][]column {

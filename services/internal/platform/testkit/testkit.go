@@ -1,4 +1,3 @@
-// Package testkit gives tests their stores and their clock.
 package testkit
 
 import (
