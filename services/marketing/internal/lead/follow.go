@@ -1,0 +1,130 @@
+package lead
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
+	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// OnDecision takes in what inside sales decided on an offer.
+func (d *Desk) OnDecision(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, reason *handoffv1.Reason) error {
+	id, ok := strings.CutPrefix(h.GetSenderSubject(), "lead/")
+	if !ok {
+		return fmt.Errorf("lead: handoff %s does not come from a lead but from %q", h.GetId(), h.GetSenderSubject())
+	}
+	leads, err := lock(ctx, tx, []string{id})
+	if err != nil {
+		return err
+	}
+	if len(leads) == 0 || leads[0].HandoffID != h.GetId() {
+		return nil // the lead has been offered anew since
+	}
+	l, now, decision := leads[0], d.Clock.Now(), h.GetDecision()
+	switch h.GetState() {
+	case handoffv1.State_STATE_ACCEPTED, handoffv1.State_STATE_FULFILLED:
+		return d.settle(ctx, tx, l, l.Accept(now))
+	case handoffv1.State_STATE_RETURNED, handoffv1.State_STATE_EXPIRED, handoffv1.State_STATE_RECALLED:
+		code := decision.GetReason()
+		if code == "" {
+			code = strings.TrimPrefix(h.GetState().String(), "STATE_")
+		}
+		return d.settle(ctx, tx, l, l.SendBack(code, decision.GetNote(), decision.GetMissing(), now))
+	case handoffv1.State_STATE_REJECTED:
+		wakeAt := timeOf(decision.GetWakeAt())
+		if wakeAt == nil {
+			at := now.AddDate(0, 0, int(reason.GetWakeAfterDays()))
+			wakeAt = &at
+		}
+		return d.settle(ctx, tx, l, l.end(d, reason.GetAction(), decision.GetReason(), decision.GetNote(), wakeAt, now))
+	}
+	return nil
+}
+
+// end applies a reason: back to be warmed, back to be completed, or away.
+func (l *Lead) end(d *Desk, action handoffv1.Reason_Action, reason, note string, wakeAt *time.Time, now time.Time) bool {
+	switch action {
+	case handoffv1.Reason_ACTION_RECYCLE:
+		return l.Recycle(d.Model, reason, note, wakeAt, now)
+	case handoffv1.Reason_ACTION_RETURN:
+		return l.SendBack(reason, note, nil, now)
+	}
+	return l.PutAway(reason, note, now)
+}
+
+// settle saves a lead that something was done to.
+func (d *Desk) settle(ctx context.Context, tx store.Tx, l *Lead, changed bool) error {
+	if !changed {
+		return nil
+	}
+	if err := d.save(ctx, tx, l); err != nil {
+		return err
+	}
+	return d.planWake(ctx, tx, l)
+}
+
+// Types are the events that Follow has a use for, by department.
+var (
+	InsideSalesEvents = []string{"tasuki.insidesales.v1.LeadRecycled", "tasuki.insidesales.v1.LeadDisqualified"}
+	FieldSalesEvents  = []string{"tasuki.fieldsales.v1.MeetingVerdict", "tasuki.fieldsales.v1.OpportunityClosed"}
+)
+
+// Follow takes in what became of leads in other departments. Journeys that did not begin here are passed over.
+func (d *Desk) Follow(ctx context.Context, tx store.Tx, ev *feedv1.Event) error {
+	data, err := ev.GetData().UnmarshalNew()
+	if err != nil {
+		return fmt.Errorf("lead: event %s: %w", ev.GetId(), err)
+	}
+	now := d.Clock.Now()
+	switch e := data.(type) {
+	case *insidesalesv1.LeadRecycled:
+		return d.onLead(ctx, tx, e.GetJourneyId(), e.GetMqlHandoffId(), func(l *Lead) bool {
+			return l.Recycle(d.Model, e.GetReason(), e.GetNote(), timeOf(e.GetWakeAt()), now)
+		})
+	case *insidesalesv1.LeadDisqualified:
+		return d.onLead(ctx, tx, e.GetJourneyId(), e.GetMqlHandoffId(), func(l *Lead) bool {
+			return l.PutAway(e.GetReason(), e.GetNote(), now)
+		})
+	case *fieldsalesv1.MeetingVerdict:
+		if !e.GetAccepted() {
+			return nil // inside sales goes on with it
+		}
+		return d.onLead(ctx, tx, e.GetJourneyId(), e.GetMqlHandoffId(), func(l *Lead) bool { return l.MeetingAccepted(now) })
+	case *fieldsalesv1.OpportunityClosed:
+		return d.onLead(ctx, tx, e.GetJourneyId(), e.GetMqlHandoffId(), func(l *Lead) bool {
+			if e.GetWon() {
+				return l.Win(now)
+			}
+			return l.end(d, e.GetAction(), e.GetReason(), e.GetNote(), timeOf(e.GetWakeAt()), now)
+		})
+	}
+	return nil
+}
+
+// onLead runs fn on the lead of a journey, unless the event belongs to an earlier offer of it.
+func (d *Desk) onLead(ctx context.Context, tx store.Tx, journeyID, handoffID string, fn func(*Lead) bool) error {
+	if journeyID == "" {
+		return nil
+	}
+	l, err := byJourney(ctx, tx, journeyID)
+	if err != nil || l == nil || handoffID != "" && handoffID != l.HandoffID {
+		return err
+	}
+	return d.settle(ctx, tx, l, fn(l))
+}
+
+func timeOf(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.AsTime().Truncate(time.Microsecond)
+	return &at
+}

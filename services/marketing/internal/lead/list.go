@@ -1,0 +1,178 @@
+package lead
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// ListLeads implements the contract. Ids are UUIDv7: newest first is by id, which every index ends with.
+func (s *Server) ListLeads(ctx context.Context, req *pb.ListLeadsRequest) (*pb.ListLeadsResponse, error) {
+	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
+	var after string
+	more, err := query.Decode(req.GetPageToken(), &after)
+	if err != nil {
+		return nil, err
+	}
+	return store.Read(ctx, s.desk.DB, func(tx store.Tx) (*pb.ListLeadsResponse, error) {
+		where := filters(tx.Dialect(), req)
+		if more {
+			where.add("l.id < ?", after)
+		}
+		leads, err := selectLeads(ctx, tx, selectLead+where.sql()+" ORDER BY l.id DESC LIMIT "+strconv.Itoa(limit+1), where.args...)
+		if err != nil {
+			return nil, err
+		}
+		leads, next := page.Cut(leads, limit, func(last *Lead) string { return query.Encode(last.ID) })
+		now := s.desk.Clock.Now()
+		out := &pb.ListLeadsResponse{NextPageToken: next}
+		for _, l := range leads {
+			out.Leads = append(out.Leads, s.desk.Proto(l, now))
+		}
+		return out, nil
+	})
+}
+
+// where is a list of conditions; ? stands for the argument.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) add(condition string, args ...any) {
+	for _, arg := range args {
+		w.args = append(w.args, arg)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *where) sql() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conditions, " AND ")
+}
+
+// last is behind every text that begins with what stands before it.
+const last = "\U0010FFFF"
+
+func filters(d store.Dialect, req *pb.ListLeadsRequest) *where {
+	w := &where{}
+	if states := req.GetStates(); len(states) > 0 {
+		names := make([]string, len(states))
+		for i, state := range states {
+			names[i] = string(stateOf(state))
+		}
+		w.args = append(w.args, d.Strings(names))
+		w.conditions = append(w.conditions, d.In("l.state", len(w.args)))
+	}
+	if mail := req.GetMail(); mail != "" {
+		normal, _ := party.NormalizeMail(mail)
+		w.add("p.match_key = ?", "m:"+normal)
+	}
+	if domain := req.GetCompanyDomain(); domain != "" {
+		normal, _ := party.NormalizeDomain(domain)
+		w.add("c.match_key = ?", "d:"+normal)
+	}
+	if channel := req.GetChannel(); channel != "" {
+		w.add("l.first_channel = ?", channel)
+	}
+	if id := req.GetImportId(); id != "" {
+		w.add("l.import_id = ?", id)
+	}
+	if id := req.GetJourneyId(); id != "" {
+		w.add("l.journey_id = ?", id)
+	}
+	if q := req.GetQ(); q != "" {
+		mail, company := strings.ToLower(party.Fold(q)), party.CompanyKey(q)
+		w.add(`l.id IN (
+			SELECT l1.id FROM people p1 JOIN leads l1 ON l1.person_id = p1.id WHERE p1.match_key >= ? AND p1.match_key < ?
+			UNION
+			SELECT l2.id FROM companies c2 JOIN leads l2 ON l2.company_id = c2.id WHERE c2.name_key >= ? AND c2.name_key < ?)`,
+			"m:"+mail, "m:"+mail+last, company, company+last)
+	}
+	return w
+}
+
+// ListLeadTransitions implements the contract.
+func (s *Server) ListLeadTransitions(ctx context.Context, req *pb.ListLeadTransitionsRequest) (*pb.ListLeadTransitionsResponse, error) {
+	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
+	var after int64
+	if _, err := query.Decode(req.GetPageToken(), &after); err != nil {
+		return nil, err
+	}
+	return store.Read(ctx, s.desk.DB, func(tx store.Tx) (*pb.ListLeadTransitionsResponse, error) {
+		if _, err := get(ctx, tx, req.GetId()); err != nil {
+			return nil, err
+		}
+		rows, err := store.Select[transitionRow](ctx, tx, `
+			SELECT seq, from_state, to_state, at, micros_from, actor_kind, actor_id, actor_name, reason, note
+			FROM lead_transitions WHERE lead_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, req.GetId(), after, limit+1)
+		if err != nil {
+			return nil, err
+		}
+		rows, next := page.Cut(rows, limit, func(last transitionRow) string { return query.Encode(last.Seq) })
+		out := &pb.ListLeadTransitionsResponse{NextPageToken: next}
+		for _, r := range rows {
+			out.Transitions = append(out.Transitions, transitionProto(r.transition()))
+		}
+		return out, nil
+	})
+}
+
+type transitionRow struct {
+	Seq                     int64
+	FromState, ToState      string
+	At                      time.Time
+	MicrosFrom              int64
+	ActorKind, ActorID      string
+	ActorName, Reason, Note string
+}
+
+func (r transitionRow) transition() Transition {
+	return Transition{
+		From: State(r.FromState), To: State(r.ToState), At: r.At, TimeInFrom: time.Duration(r.MicrosFrom) * time.Microsecond,
+		Actor:  access.Actor{Kind: access.Kind(r.ActorKind), ID: r.ActorID, Name: r.ActorName},
+		Reason: r.Reason, Note: r.Note,
+	}
+}
+
+// ListLeadTouches implements the contract.
+func (s *Server) ListLeadTouches(ctx context.Context, req *pb.ListLeadTouchesRequest) (*pb.ListLeadTouchesResponse, error) {
+	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
+	var after int64
+	if _, err := query.Decode(req.GetPageToken(), &after); err != nil {
+		return nil, err
+	}
+	type row struct {
+		Seq                       int64
+		Channel, Campaign, Action string
+		At                        time.Time
+	}
+	return store.Read(ctx, s.desk.DB, func(tx store.Tx) (*pb.ListLeadTouchesResponse, error) {
+		if _, err := get(ctx, tx, req.GetId()); err != nil {
+			return nil, err
+		}
+		rows, err := store.Select[row](ctx, tx, `
+			SELECT seq, channel, campaign, action, at FROM lead_touches
+			WHERE lead_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, req.GetId(), after, limit+1)
+		if err != nil {
+			return nil, err
+		}
+		rows, next := page.Cut(rows, limit, func(last row) string { return query.Encode(last.Seq) })
+		out := &pb.ListLeadTouchesResponse{NextPageToken: next, Touches: []*typev1.Touch{}}
+		for _, r := range rows {
+			out.Touches = append(out.Touches, touchProto(Touch{r.Channel, r.Campaign, r.Action, r.At}))
+		}
+		return out, nil
+	})
+}
