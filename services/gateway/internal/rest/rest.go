@@ -97,7 +97,7 @@ func explainDecoding(err error) error {
 	if !ok || st.Code() != codes.InvalidArgument || problem.ReasonOf(err) != 0 || len(st.Details()) > 0 {
 		return err
 	}
-	text := strings.NewReplacer("proto: ", "", "\u00a0", " ").Replace(st.Message())
+	text := strings.NewReplacer("proto:\u00a0", "", "proto: ", "", "\u00a0", " ").Replace(st.Message())
 	return problem.Malformed(strings.TrimSpace(text))
 }
 
