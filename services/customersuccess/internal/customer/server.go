@@ -32,7 +32,7 @@ type Server struct {
 // NewServer makes the server, and registers the job that ends subscriptions on their day.
 func NewServer(db *store.DB, c clock.Clock, customers *Store, plans Plans, j *jobs.Jobs) *Server {
 	s := &Server{db: db, clock: c, customers: customers, plans: plans, jobs: j}
-	jobs.Register(j, s.endSubscription)
+	jobs.Register(j, s.EndSubscription)
 	return s
 }
 
@@ -152,18 +152,18 @@ func (s *Server) CancelSubscription(ctx context.Context, req *pb.CancelSubscript
 	})
 }
 
-// endSubscription is the job that ends a subscription on the day for which it was cancelled.
-type endSubscription struct {
+// EndSubscription is the job that ends a subscription on the day for which it was cancelled.
+type EndSubscription struct {
 	CustomerID     string `json:"customer_id"`
 	SubscriptionID string `json:"subscription_id"`
 }
 
 // Kind implements jobs.Args.
-func (endSubscription) Kind() string { return "customersuccess.end_subscription" }
+func (EndSubscription) Kind() string { return "customersuccess.end_subscription" }
 
 func (s *Server) schedule(ctx context.Context, tx store.Tx, c *Customer, sub *subscription.Subscription) error {
 	subscription.SaveEnd(tx, sub)
-	err := s.jobs.Insert(ctx, tx, endSubscription{CustomerID: c.ID, SubscriptionID: sub.ID}, jobs.Opts{RunAt: sub.EndDate.Start()})
+	err := s.jobs.Insert(ctx, tx, EndSubscription{CustomerID: c.ID, SubscriptionID: sub.ID}, jobs.Opts{RunAt: sub.EndDate.Start()})
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,8 @@ func (s *Server) schedule(ctx context.Context, tx store.Tx, c *Customer, sub *su
 	}})
 }
 
-func (s *Server) endSubscription(ctx context.Context, job *jobs.Job[endSubscription]) error {
+// EndSubscription works on the job. It may run again, and too early.
+func (s *Server) EndSubscription(ctx context.Context, job *jobs.Job[EndSubscription]) error {
 	early, err := store.Write(ctx, s.db, func(tx store.Tx) (time.Duration, error) {
 		c, book, err := s.withBook(ctx, tx, job.Args.CustomerID, "")
 		if err != nil {
