@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"google.golang.org/grpc"
-
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
 	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
@@ -73,21 +70,13 @@ func (c *serveCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	departments := map[access.Department]grpc.ClientConnInterface{}
-	for _, d := range access.Departments() {
-		target, ok := c.Peers.Target(d)
-		if !ok {
-			continue
-		}
-		conn, err := rpc.Dial(target, rpc.To(d))
-		if err != nil {
-			return fmt.Errorf("--peer-%s: %w", d, err)
-		}
-		defer func() { _ = conn.Close() }() // the process ends
-		departments[d] = conn
+	peers, err := rpc.DialPeers(c.Peers.Target, "")
+	if err != nil {
+		return err
 	}
+	defer func() { _ = peers.Close() }() // the process ends
 	gw, err := New(ctx, Options{
-		Departments: departments, Verifier: verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
+		Departments: peers.Conns(), Verifier: verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
 		AllowedOrigins: c.Door.AllowedOrigins,
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ func NewMux(ctx context.Context, conn grpc.ClientConnInterface, registrations ..
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithForwardResponseOption(etagHeader),
 		runtime.WithErrorHandler(writeError),
-		runtime.WithStreamErrorHandler(func(ctx context.Context, err error) *status.Status { return problem.Status(ctx, err) }),
+		runtime.WithStreamErrorHandler(problem.Status),
 		runtime.WithRoutingErrorHandler(routingError),
 	)
 	for _, register := range registrations {

@@ -55,7 +55,7 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	release := context.AfterFunc(c.draining, cancel)
+	release := context.AfterFunc(c.draining, cancel) //nolint:contextcheck // two contexts end the stream: the caller's and the gateway's
 	s, err := c.next.NewStream(ctx, desc, method, opts...)
 	if err != nil {
 		release()

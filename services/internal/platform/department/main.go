@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
@@ -79,22 +78,14 @@ func (c *serveCmd) Run(def Definition) error {
 	if err != nil {
 		return err
 	}
-	peers := map[access.Department]grpc.ClientConnInterface{}
-	for _, d := range access.Departments() {
-		target, ok := c.Peers.Target(d)
-		if !ok || d == def.Name {
-			continue
-		}
-		conn, err := rpc.Dial(target, rpc.To(d), rpc.As(issuer.Service(string(def.Name))))
-		if err != nil {
-			return fmt.Errorf("--peer-%s: %w", d, err)
-		}
-		defer func() { _ = conn.Close() }() // the process ends
-		peers[d] = conn
+	peers, err := rpc.DialPeers(c.Peers.Target, def.Name, rpc.As(issuer.Service(string(def.Name))))
+	if err != nil {
+		return err
 	}
+	defer func() { _ = peers.Close() }() // the process ends
 	dsn := c.Database(def.Name)
 	service, err := Open(ctx, def, Settings{
-		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: verifier, Peers: peers, Logger: logger,
+		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: verifier, Peers: peers.Conns(), Logger: logger,
 	})
 	if err != nil {
 		return err
