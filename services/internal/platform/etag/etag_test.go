@@ -14,10 +14,26 @@ func TestMatch(t *testing.T) {
 		matches bool // version 7
 		any     bool
 	}{
-		{"", true, true}, {" ", true, true}, {"*", true, true}, {"7", true, false}, {`"7"`, true, false}, {`W/"7"`, true, false},
-		{`"6", "7"`, true, false}, {` W/"6" ,W/"7"`, true, false},
-		{"8", false, false}, {`"8"`, false, false}, {"07", false, false}, {"+7", false, false}, {"-7", false, false}, {`"7`, false, false},
-		{`w/"7"`, false, false}, {"seven", false, false}, {"7.0", false, false}, {"99999999999999999999", false, false}, {",", false, false}, {`""`, false, false},
+		{"", true, true},
+		{" ", true, true},
+		{"*", true, true},
+		{"7", true, false},
+		{`"7"`, true, false},
+		{`W/"7"`, true, false},
+		{`"6", "7"`, true, false},
+		{` W/"6" ,W/"7"`, true, false},
+		{"8", false, false},
+		{`"8"`, false, false},
+		{"07", false, false},
+		{"+7", false, false},
+		{"-7", false, false},
+		{`"7`, false, false},
+		{`w/"7"`, false, false},
+		{"seven", false, false},
+		{"7.0", false, false},
+		{"99999999999999999999", false, false},
+		{",", false, false},
+		{`""`, false, false},
 	} {
 		m := etag.Match(tc.etag)
 		err := m.Check(7)

@@ -29,6 +29,8 @@ func (d Dialect) ForShare() string { return d.pick(" FOR SHARE", "") }
 
 // VisibleXID is the predicate on an xid8 column named xid that no running transaction can still precede the row: what it
 // selects, ordered by (xid, sequence), never changes but at its end. Always true on SQLite, which commits in sequence.
+// Running transactions of all databases of the server count, so a long one anywhere holds new rows back. Beware of ORDER BY
+// with an alias: XIDText(xid) AS xid makes ORDER BY xid compare text; write the table's name before it.
 func (d Dialect) VisibleXID() string {
 	return d.pick("xid < pg_snapshot_xmin(pg_current_snapshot())", "1=1")
 }

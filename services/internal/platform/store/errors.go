@@ -70,7 +70,7 @@ func (e *Error) Unwrap() error { return e.Kind }
 // same name on both engines where the naming rule is kept. Of several violated at once the engines may report different
 // ones.
 func IsUnique(err error) (constraint string, ok bool) {
-	if e := find(err); e != nil && e.Kind == ErrUnique {
+	if e := find(err); e != nil && errors.Is(e, ErrUnique) {
 		return e.Constraint, true
 	}
 	return "", false
@@ -80,7 +80,7 @@ func IsUnique(err error) (constraint string, ok bool) {
 // index on expressions is found when it is named <table>_<columns>_key.
 func UniqueOn(err error, table string, columns ...string) bool {
 	e := find(err)
-	if e == nil || e.Kind != ErrUnique {
+	if e == nil || !errors.Is(e, ErrUnique) {
 		return false
 	}
 	if e.Constraint == keyName(table, columns) {
@@ -138,14 +138,15 @@ func classify(err error, statement string) error {
 
 // wrap is classify for errors of statements: what has no class becomes an *Error too, so that no driver's type leaves.
 func wrap(err error, statement string) error {
-	classified := classify(err, statement)
+	err = classify(err, statement)
 	var e *Error
-	switch {
-	case classified == nil, errors.As(classified, &e):
-		return classified
-	case classified != err, err == ErrNoRows, err == ErrRowsOpen, err == ErrTxDone,
-		err == context.Canceled, err == context.DeadlineExceeded:
-		return classified
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	for _, known := range []error{ErrNoRows, ErrRowsOpen, ErrTxDone, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return known
+		}
 	}
 	return &Error{message: err.Error(), sql: brief(statement)}
 }
@@ -173,14 +174,16 @@ func unavailable(err error) error {
 // retryable tells whether the same closure may succeed in another transaction, and surely stored nothing in this one.
 func retryable(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && (e.Kind == ErrRetry || e.again)
+	return errors.As(err, &e) && (errors.Is(e, ErrRetry) || e.again)
 }
 
 var detailColumns = regexp.MustCompile(`^[^(]*\(([^()]*)\)=`)
 
 func pgError(pg *pgconn.PgError, statement string) *Error {
-	e := &Error{Code: pg.Code, Constraint: pg.ConstraintName, table: pg.TableName, sql: brief(statement),
-		message: pg.Message + " (" + pg.Code + ")"}
+	e := &Error{
+		Code: pg.Code, Constraint: pg.ConstraintName, table: pg.TableName, sql: brief(statement),
+		message: pg.Message + " (" + pg.Code + ")",
+	}
 	switch {
 	case pg.Code == "23505":
 		e.Kind = ErrUnique

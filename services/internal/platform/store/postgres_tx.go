@@ -41,16 +41,13 @@ func (t *pgTx) ready() error {
 
 // fail classifies an error of a statement and spoils the transaction.
 func (t *pgTx) fail(err error, sql string) error {
-	if err == nil || err == t.failed || err == ErrRowsOpen || err == ErrTxDone {
-		return err
-	}
-	wrapped := wrap(err, sql)
+	err = wrap(err, sql)
 	var e *Error
-	if errors.As(wrapped, &e) && t.conn != nil && t.conn.Conn().IsClosed() {
+	if errors.As(err, &e) && t.conn != nil && t.conn.Conn().IsClosed() {
 		// Before the commit is sent, a lost connection means that nothing was stored: trying again is safe.
 		e.Kind, e.again = ErrUnavailable, true
 	}
-	return t.record(wrapped)
+	return t.record(err)
 }
 
 // send makes a pipeline of BEGIN, if needed, what is queued, and the given statements, and reads the answers of all but the

@@ -54,7 +54,7 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	}
 	be := &sqliteBackend{writer: writer, readers: readers}
 	if err := be.ping(ctx); err != nil {
-		be.close()
+		be.close() //nolint:contextcheck // closing outlives the context
 		return nil, unavailable(err)
 	}
 	return &DB{engine: SQLite, dialect: Dialect{SQLite}, be: be}, nil

@@ -68,7 +68,7 @@ func (t *liteTx) begin(ctx context.Context) error {
 	if err != nil {
 		return t.record(unavailable(err))
 	}
-	tx, err := conn.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: t.readOnly})
+	tx, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: t.readOnly})
 	if err != nil {
 		_ = conn.Close()
 		return t.fail(err, "BEGIN")
@@ -77,12 +77,7 @@ func (t *liteTx) begin(ctx context.Context) error {
 	return nil
 }
 
-func (t *liteTx) fail(err error, sql string) error {
-	if err == nil || err == t.failed || err == ErrRowsOpen || err == ErrTxDone {
-		return err
-	}
-	return t.record(wrap(err, sql))
-}
+func (t *liteTx) fail(err error, sql string) error { return t.record(wrap(err, sql)) }
 
 func (t *liteTx) Flush(ctx context.Context) error {
 	if len(t.queue) == 0 {
@@ -107,7 +102,7 @@ func (t *liteTx) Query(ctx context.Context, sql string, args ...any) (Rows, erro
 	if err != nil {
 		return nil, t.badArgument(err, sql)
 	}
-	rows, err := t.tx.QueryContext(t.background(ctx), sql, args...)
+	rows, err := t.tx.QueryContext(t.background(ctx), sql, args...) //nolint:rowserrcheck // liteRows shows it
 	if err != nil {
 		return nil, t.fail(err, sql)
 	}

@@ -27,6 +27,9 @@ func (s *txState) failure() error        { return s.failed }
 
 // record keeps the first error that spoils the transaction, and returns err.
 func (s *txState) record(err error) error {
+	if err == nil || errors.Is(err, ErrRowsOpen) || errors.Is(err, ErrTxDone) {
+		return err
+	}
 	if s.failed == nil {
 		s.failed = err
 	}

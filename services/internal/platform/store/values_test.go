@@ -67,8 +67,10 @@ func TestValues(t *testing.T) {
 	tokyo := time.FixedZone("Tokyo", 9*60*60)
 	cases := map[string]item{
 		"nulls": {Name: "", At: noon},
-		"all": {Name: "襷", Note: ptr("Ünï\ncode 🏃 ｱｲｳ '\"; --"), Count: 7, Done: true, At: noon, EndedAt: ptr(noon.Add(time.Hour)),
-			Data: store.JSONOf(map[string]any{"a": []any{1.5, "é", nil, true}}), Raw: []byte{0, 1, 255}, Ratio: ptr(0.1)},
+		"all": {
+			Name: "襷", Note: ptr("Ünï\ncode 🏃 ｱｲｳ '\"; --"), Count: 7, Done: true, At: noon, EndedAt: ptr(noon.Add(time.Hour)),
+			Data: store.JSONOf(map[string]any{"a": []any{1.5, "é", nil, true}}), Raw: []byte{0, 1, 255}, Ratio: ptr(0.1),
+		},
 		"largest":     {Name: "max", Count: math.MaxInt64, At: time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC), Ratio: ptr(math.MaxFloat64)},
 		"smallest":    {Name: "min", Count: math.MinInt64, At: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), Raw: []byte{}, Ratio: ptr(-math.SmallestNonzeroFloat64)},
 		"beyond 2^53": {Name: "big", Count: 1<<53 + 1, At: noon},

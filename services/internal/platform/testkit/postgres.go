@@ -98,7 +98,7 @@ func makeTemplate(ctx context.Context, admin, template string, sets []store.Migr
 			return err
 		}
 	}
-	if err := migrated(withDatabase(admin, building), sets); err != nil {
+	if err := migrated(ctx, withDatabase(admin, building), sets); err != nil {
 		return err
 	}
 	_, err = conn.Exec(ctx, "ALTER DATABASE "+building+" RENAME TO "+template)

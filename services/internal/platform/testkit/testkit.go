@@ -81,7 +81,7 @@ func sqliteTemplate(t testing.TB, sets []store.Migrations) []byte {
 		return file
 	}
 	path := filepath.Join(t.TempDir(), "template.db")
-	if err := migrated("sqlite:"+path, sets); err != nil {
+	if err := migrated(context.Background(), "sqlite:"+path, sets); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(path)
@@ -95,8 +95,7 @@ func sqliteTemplate(t testing.TB, sets []store.Migrations) []byte {
 	return file
 }
 
-func migrated(dsn string, sets []store.Migrations) error {
-	ctx := context.Background()
+func migrated(ctx context.Context, dsn string, sets []store.Migrations) error {
 	db, err := store.Open(ctx, dsn, store.WithoutSync(), store.WithMaxConns(4))
 	if err != nil {
 		return err
