@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"google.golang.org/grpc"
@@ -11,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -27,7 +29,8 @@ type Config struct {
 }
 
 // Hook takes part in a change of state, in the transaction that makes it. h is the handoff after the change; it must not be
-// kept. An error rolls everything back and is what the caller gets.
+// kept or changed. The row is written after the hook: a hook must not command the same handoff through the engine. An error
+// rolls everything back and is what the caller gets.
 type Hook func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error
 
 // SubjectHook is a Hook that says what the receiver has made of the handoff, as `kind/id`, for instance `work-item/0198…`.
@@ -43,6 +46,8 @@ type KindConfig struct {
 	Kind handoffv1.Kind
 	// From and To are the departments that send and receive the kind. One of them must be the engine's own.
 	From, To access.Department
+	// AlsoTo are other departments that may receive it, see NewOffer.To.
+	AlsoTo []access.Department
 	// Required are the fields that make up the completeness; nil means those of the contract (see Required).
 	Required []string
 	// Floor are the fields without which an offer is refused; nil means those of the contract (see Floor).
@@ -60,6 +65,8 @@ type KindConfig struct {
 
 	// OnDelivered runs at the sender when the receiver has the offer.
 	OnDelivered Hook
+	// OnResubmitted runs at the sender when a returned or expired handoff was offered again.
+	OnResubmitted Hook
 	// OnDecision runs at the sender in the transaction that takes in the receiver's decision.
 	OnDecision DecisionHook
 }
@@ -67,7 +74,7 @@ type KindConfig struct {
 // NewOffer is what a sender hands over.
 type NewOffer struct {
 	Kind handoffv1.Kind
-	// To is the receiver; empty means the one of the kind.
+	// To is the receiver; empty means the one of the kind, others must be among its AlsoTo.
 	To access.Department
 	// Queue is the receiver's queue; empty means its default queue.
 	Queue string
@@ -80,50 +87,72 @@ type NewOffer struct {
 	ChainID string
 }
 
+// Engine is the handoffs of one department. It is safe for concurrent use once the service runs.
+type Engine struct {
+	cfg   Config
+	kinds map[handoffv1.Kind]*KindConfig
+	peers map[access.Department]grpc.ClientConnInterface
+}
+
+// New makes the engine of a department and registers its workers. The tables come with Migrations.
+func New(cfg Config) *Engine {
+	e := &Engine{cfg: cfg, kinds: map[handoffv1.Kind]*KindConfig{}, peers: map[access.Department]grpc.ClientConnInterface{}}
+	jobs.Register(cfg.Jobs, e.deliver)
+	jobs.Register(cfg.Jobs, e.askBack)
+	return e
+}
+
 // Register says what this department does with a kind. It must be called before the service starts, and panics when the
 // kind is taken or does not concern this department.
-func (e *Engine) Register(k KindConfig) { e.register(k) }
+func (e *Engine) Register(k KindConfig) {
+	me := e.cfg.Department
+	if e.kinds[k.Kind] != nil || k.Kind == handoffv1.Kind_KIND_UNSPECIFIED || k.From == k.To || k.From != me && k.To != me {
+		panic(fmt.Sprintf("handoff: %s from %q to %q cannot be registered for %q", kindName(k.Kind), k.From, k.To, me))
+	}
+	if k.Required == nil {
+		k.Required = Required(k.Kind)
+	}
+	if k.Floor == nil {
+		k.Floor = Floor(k.Kind)
+	}
+	e.kinds[k.Kind] = &k
+}
 
 // Peer says how another department is reached. Departments without a peer cannot be delivered to: their offers wait.
-func (e *Engine) Peer(d access.Department, conn grpc.ClientConnInterface) { e.peer(d, conn) }
+func (e *Engine) Peer(d access.Department, conn grpc.ClientConnInterface) { e.peers[d] = conn }
 
-// Subscriptions are the readings of the peers' feeds that bring decisions back. Give them to the service's
-// event.Subscriber after all calls of Register and Peer.
-func (e *Engine) Subscriptions() []event.Subscription { return e.subscriptions() }
-
-// Offer writes an offer as rows of the caller's transaction: ledger, attempt, history, event HandoffOffered, and the job that
-// delivers it. It fails with PAYLOAD_INCOMPLETE when a field of the kind's floor is missing.
-func (e *Engine) Offer(ctx context.Context, tx store.Tx, o NewOffer) (*handoffv1.Handoff, error) {
-	return e.offer(ctx, tx, o)
-}
-
-// Fulfil records, in the transaction of the receiver's first action, that the action was done. It does nothing when the
-// handoff is fulfilled already, and fails with ILLEGAL_TRANSITION when it was not accepted. OnFulfilled runs.
-func (e *Engine) Fulfil(ctx context.Context, tx store.Tx, handoffID, note string) (*handoffv1.Handoff, error) {
-	return e.fulfil(ctx, tx, handoffID, note)
-}
-
-// Assign puts a handoff of the inbox into somebody's hands, or back into the queue with an empty assignee, in the caller's
-// transaction: AssignHandoff of the desk for departments that assign their own records. OnAssigned runs. It does nothing
-// when the assignee is the same, and fails with DECISION_TAKEN or ILLEGAL_TRANSITION when the handoff is not OFFERED.
-func (e *Engine) Assign(ctx context.Context, tx store.Tx, handoffID, assignee string) (*handoffv1.Handoff, error) {
-	return e.assign(ctx, tx, handoffID, assignee)
-}
-
-// Reason looks up what a reason code of a kind means. It fails with REASON_UNKNOWN, which names the codes that there are.
-func (e *Engine) Reason(ctx context.Context, tx store.Tx, kind handoffv1.Kind, code string) (*handoffv1.Reason, error) {
-	return e.reason(ctx, tx, kind, code)
+// kind is what this department does with a kind as its sender or receiver; nil when it does not.
+func (e *Engine) kind(k handoffv1.Kind, side Side) *KindConfig {
+	cfg := e.kinds[k]
+	if cfg == nil || side == Out && cfg.From != e.cfg.Department || side == In && cfg.To != e.cfg.Department {
+		return nil
+	}
+	return cfg
 }
 
 // Get reads a handoff of either side. RESOURCE_NOT_FOUND when there is none.
 func (e *Engine) Get(ctx context.Context, tx store.Tx, handoffID string) (*handoffv1.Handoff, error) {
-	return e.get(ctx, tx, handoffID)
+	r, err := find(ctx, tx, handoffID, false)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, problem.NotFound("handoff", handoffID)
+	}
+	return r.h, nil
 }
 
-// Completeness measures a payload by what its kind must carry.
+// Completeness measures a payload by what its kind must carry here.
 func (e *Engine) Completeness(kind handoffv1.Kind, p *handoffv1.Payload) *handoffv1.Completeness {
-	return e.completeness(kind, p)
+	paths := Required(kind)
+	if cfg := e.kinds[kind]; cfg != nil {
+		paths = cfg.Required
+	}
+	return completenessOf(p, paths)
 }
 
 // RegisterServers serves HandoffReceiverService and HandoffDeskService.
-func (e *Engine) RegisterServers(r grpc.ServiceRegistrar) { e.registerServers(r) }
+func (e *Engine) RegisterServers(r grpc.ServiceRegistrar) {
+	handoffv1.RegisterHandoffReceiverServiceServer(r, &receiver{e: e})
+	handoffv1.RegisterHandoffDeskServiceServer(r, &desk{e: e})
+}

@@ -1,0 +1,217 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+const (
+	// callTimeout bounds one call to a receiver.
+	callTimeout = 10 * time.Second
+	// lookForPeer is how often an offer to a department that is not configured looks whether it is now.
+	lookForPeer = time.Minute
+)
+
+// deliverArgs are those of the job that takes an offer to its receiver.
+type deliverArgs struct {
+	HandoffID string `json:"handoff_id"`
+	Attempt   int32  `json:"attempt"`
+}
+
+// Kind implements jobs.Args.
+func (deliverArgs) Kind() string { return "handoff.deliver" }
+
+// deliver takes one attempt to its receiver. It may run any number of times: the receiver knows what it has.
+func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error {
+	h, err := e.outgoing(ctx, job.Args.HandoffID, job.Args.Attempt)
+	if err != nil || h == nil || h.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING {
+		return err
+	}
+	conn := e.peers[access.Department(h.GetTo())]
+	if conn == nil {
+		return jobs.Again(lookForPeer)
+	}
+	taken, err := offerTo(ctx, conn, h)
+	if gone, refused := refusal(err); refused {
+		return e.refused(ctx, h, gone, status.Convert(err).Message())
+	}
+	if err != nil {
+		return fmt.Errorf("handoff: deliver to %s: %w", h.GetTo(), err)
+	}
+	return e.delivered(ctx, h, taken)
+}
+
+func offerTo(ctx context.Context, conn grpc.ClientConnInterface, h *handoffv1.Handoff) (*handoffv1.Handoff, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return handoffv1.NewHandoffReceiverServiceClient(conn).Offer(ctx, &handoffv1.OfferRequest{Handoff: h})
+}
+
+// outgoing reads an offer that still waits for its decision; nil when the attempt is over.
+func (e *Engine) outgoing(ctx context.Context, id string, attempt int32) (*handoffv1.Handoff, error) {
+	return store.Read(ctx, e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
+		r, err := find(ctx, tx, id, false)
+		if err != nil || r == nil || r.side != Out || r.h.GetAttempt() != attempt || r.state() != Offered {
+			return nil, err
+		}
+		return r.h, nil
+	})
+}
+
+// delivered notes that the receiver has the offer.
+func (e *Engine) delivered(ctx context.Context, sent, taken *handoffv1.Handoff) error {
+	_, err := store.Write(ctx, e.cfg.DB, func(tx store.Tx) (struct{}, error) {
+		r, err := find(ctx, tx, sent.GetId(), true)
+		if err != nil || r == nil || r.h.GetAttempt() != sent.GetAttempt() || !undelivered(r) {
+			return struct{}{}, err
+		}
+		if err := e.arrived(ctx, tx, r); err != nil {
+			return struct{}{}, err
+		}
+		if r.h.AcceptDueAt == nil {
+			r.h.AcceptDueAt = taken.GetAcceptDueAt()
+		}
+		return struct{}{}, r.save(tx, e.cfg.Clock.Now())
+	})
+	return err
+}
+
+func undelivered(r *entry) bool { return r.h.GetDelivery() == handoffv1.Delivery_DELIVERY_PENDING }
+
+// arrived marks a row as delivered and runs the hook, once per attempt: by the receiver's answer, or by its first event
+// when that is quicker.
+func (e *Engine) arrived(ctx context.Context, tx store.Tx, r *entry) error {
+	r.h.Delivery = handoffv1.Delivery_DELIVERY_DELIVERED
+	if cfg := e.kind(r.h.GetKind(), Out); cfg != nil && cfg.OnDelivered != nil {
+		return cfg.OnDelivered(ctx, tx, r.h)
+	}
+	return nil
+}
+
+// refused turns an offer that the receiver found invalid into a returned one.
+func (e *Engine) refused(ctx context.Context, sent *handoffv1.Handoff, gone []string, why string) error {
+	_, err := store.Write(ctx, e.cfg.DB, func(tx store.Tx) (struct{}, error) {
+		r, err := find(ctx, tx, sent.GetId(), true)
+		if err != nil || r == nil || r.h.GetAttempt() != sent.GetAttempt() || r.state() != Offered {
+			return struct{}{}, err
+		}
+		_, err = e.apply(ctx, tx, r, change{
+			command: Return, note: why,
+			by:       access.Actor{Kind: access.KindService, ID: "service:" + sent.GetTo()},
+			decision: &handoffv1.Decision{Note: why, Missing: gone},
+			prepare: func(h *handoffv1.Handoff, _ time.Time) error {
+				h.Delivery = handoffv1.Delivery_DELIVERY_REFUSED
+				return nil
+			},
+			hook:  e.decisionHook(ctx, tx, nil),
+			event: func(h *handoffv1.Handoff) proto.Message { return &handoffv1.HandoffDecisionApplied{Handoff: h} },
+		})
+		return struct{}{}, err
+	})
+	return err
+}
+
+// refusal reports whether the receiver will never take the offer as it is, and the fields that it names.
+func refusal(err error) (fields []string, refused bool) {
+	if err == nil {
+		return nil, false
+	}
+	st := status.Convert(err)
+	switch st.Code() {
+	case codes.InvalidArgument:
+	case codes.FailedPrecondition:
+		if problem.ReasonOf(err) != problem.ReasonPayloadIncomplete {
+			return nil, false
+		}
+	default:
+		return nil, false
+	}
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			if m := d.GetMetadata()["missing"]; m != "" {
+				fields = append(fields, strings.Split(m, ",")...)
+			}
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				fields = append(fields, withinPayload(v.GetField()))
+			}
+		}
+	}
+	return fields, true
+}
+
+// withinPayload cuts a path of the request down to one of the payload.
+func withinPayload(path string) string {
+	for _, kind := range []string{"mql", "meeting", "closed_won", "csql"} {
+		if rest, ok := strings.CutPrefix(path, "handoff.payload."+kind+"."); ok {
+			return rest
+		}
+	}
+	return path
+}
+
+// recallArgs are those of the job that asks a receiver for an offer back.
+type recallArgs struct {
+	HandoffID string `json:"handoff_id"`
+	Attempt   int32  `json:"attempt"`
+	Note      string `json:"note,omitempty"`
+	ByKind    string `json:"by_kind"`
+	ByID      string `json:"by_id"`
+	ByName    string `json:"by_name,omitempty"`
+}
+
+// Kind implements jobs.Args.
+func (recallArgs) Kind() string { return "handoff.recall" }
+
+// askBack asks the receiver for an offer back. Its answer comes by the feed, whatever it is.
+func (e *Engine) askBack(ctx context.Context, job *jobs.Job[recallArgs]) error {
+	h, err := e.outgoing(ctx, job.Args.HandoffID, job.Args.Attempt)
+	if err != nil || h == nil {
+		return err
+	}
+	conn := e.peers[access.Department(h.GetTo())]
+	if conn == nil {
+		return jobs.Again(lookForPeer)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	by := access.Actor{Kind: access.Kind(job.Args.ByKind), ID: job.Args.ByID, Name: job.Args.ByName}
+	_, err = handoffv1.NewHandoffReceiverServiceClient(conn).Recall(ctx, &handoffv1.RecallRequest{
+		Id: h.GetId(), Attempt: h.GetAttempt(), Note: job.Args.Note, By: by.Proto(),
+	})
+	switch {
+	case err == nil, problem.ReasonOf(err) == problem.ReasonDecisionTaken:
+		return nil
+	case status.Code(err) == codes.NotFound: // the offer itself is still on its way
+		return jobs.Again(time.Second)
+	}
+	return fmt.Errorf("handoff: recall from %s: %w", h.GetTo(), err)
+}
+
+// at is a timestamp as a time; zero when it is not set.
+func at(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+// errAhead is an event about an attempt that this ledger has not made.
+var errAhead = errors.New("handoff: the receiver's ledger is ahead of ours")

@@ -1,0 +1,181 @@
+package handoff
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// desk implements HandoffDeskService.
+type desk struct {
+	handoffv1.UnimplementedHandoffDeskServiceServer
+	e *Engine
+}
+
+// where collects the conditions of a list.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+// add adds a condition; ? stands for the argument.
+func (w *where) add(condition string, arg any) {
+	w.args = append(w.args, arg)
+	w.conditions = append(w.conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(w.args))))
+}
+
+type handoffRow struct {
+	Side    string
+	Version int64
+	Body    []byte
+}
+
+// ListHandoffs implements HandoffDeskService.
+func (d *desk) ListHandoffs(ctx context.Context, req *handoffv1.ListHandoffsRequest) (*handoffv1.ListHandoffsResponse, error) {
+	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
+	w := d.filter(req)
+	var offeredAt time.Time
+	var id string
+	more, err := query.Decode(req.GetPageToken(), &offeredAt, &id)
+	if err != nil {
+		return nil, err
+	}
+	if more {
+		w.args = append(w.args, offeredAt, id)
+		n := len(w.args)
+		w.conditions = append(w.conditions, "(offered_at, id) < ($"+strconv.Itoa(n-1)+", $"+strconv.Itoa(n)+")")
+	}
+	w.args = append(w.args, int64(limit)+1)
+	sql := "SELECT side, version, body FROM handoffs"
+	if len(w.conditions) > 0 {
+		sql += " WHERE " + strings.Join(w.conditions, " AND ")
+	}
+	sql += " ORDER BY offered_at DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args))
+	found, err := store.Read(ctx, d.e.cfg.DB, func(tx store.Tx) ([]*handoffv1.Handoff, error) {
+		rows, err := store.Select[handoffRow](ctx, tx, sql, w.args...)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]*handoffv1.Handoff, len(rows))
+		for i, row := range rows {
+			r, err := decode(row.Side, row.Version, row.Body)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = r.h
+		}
+		return out, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	found, next := page.Cut(found, limit, func(last *handoffv1.Handoff) string {
+		return query.Encode(last.GetOfferedAt().AsTime(), last.GetId())
+	})
+	return &handoffv1.ListHandoffsResponse{Handoffs: found, NextPageToken: next}, nil
+}
+
+func (d *desk) filter(req *handoffv1.ListHandoffsRequest) *where {
+	w := &where{}
+	switch req.GetBox() {
+	case handoffv1.Box_BOX_INBOX:
+		w.add("side = ?", string(In))
+	case handoffv1.Box_BOX_OUTBOX:
+		w.add("side = ?", string(Out))
+	}
+	if states := req.GetStates(); len(states) > 0 {
+		names := make([]string, len(states))
+		for i, s := range states {
+			names[i] = string(stateOf(s))
+		}
+		w.add(d.e.cfg.DB.Dialect().In("state", len(w.args)+1), d.e.cfg.DB.Dialect().Strings(names))
+	}
+	if req.GetKind() != handoffv1.Kind_KIND_UNSPECIFIED {
+		w.add("kind = ?", kindName(req.GetKind()))
+	}
+	for _, f := range [][2]string{{"queue", req.GetQueue()}, {"assignee", req.GetAssignee()}, {"journey_id", req.GetJourneyId()}} {
+		if f[1] != "" {
+			w.add(f[0]+" = ?", f[1])
+		}
+	}
+	if req.GetOverdue() {
+		w.add("(state = 'OFFERED' AND accept_due_at < ? OR state = 'ACCEPTED' AND first_action_due_at < ?)", d.e.cfg.Clock.Now())
+	}
+	return w
+}
+
+// GetHandoff implements HandoffDeskService.
+func (d *desk) GetHandoff(ctx context.Context, req *handoffv1.GetHandoffRequest) (*handoffv1.GetHandoffResponse, error) {
+	return store.Read(ctx, d.e.cfg.DB, func(tx store.Tx) (*handoffv1.GetHandoffResponse, error) {
+		h, err := d.e.Get(ctx, tx, req.GetId())
+		if err != nil {
+			return nil, err
+		}
+		resp := &handoffv1.GetHandoffResponse{Handoff: h}
+		if resp.Attempts, err = attempts(ctx, tx, h.GetId()); err != nil {
+			return nil, err
+		}
+		resp.Transitions, err = transitions(ctx, tx, h.GetId())
+		return resp, err
+	})
+}
+
+// watched are the events that the desk shows.
+var watched = []string{
+	"tasuki.handoff.v1.HandoffOffered", "tasuki.handoff.v1.HandoffReceived", "tasuki.handoff.v1.HandoffAssigned",
+	"tasuki.handoff.v1.HandoffAccepted", "tasuki.handoff.v1.HandoffRejected", "tasuki.handoff.v1.HandoffReturned",
+	"tasuki.handoff.v1.HandoffRecalled", "tasuki.handoff.v1.HandoffExpired", "tasuki.handoff.v1.HandoffFulfilled",
+	"tasuki.handoff.v1.HandoffDecisionApplied",
+}
+
+// WatchHandoffs implements HandoffDeskService.
+func (d *desk) WatchHandoffs(req *handoffv1.WatchHandoffsRequest, stream grpc.ServerStreamingServer[handoffv1.WatchHandoffsResponse]) error {
+	after := req.GetAfter()
+	if after == "" {
+		after = event.Now
+	}
+	follow := event.FollowRequest{After: after, Types: watched}
+	return d.e.cfg.Events.Follow(stream.Context(), follow, func(msg *feedv1.StreamEventsResponse) error {
+		if len(msg.GetEvents()) == 0 {
+			return stream.Send(&handoffv1.WatchHandoffsResponse{Cursor: msg.GetCursor()})
+		}
+		for i, ev := range msg.GetEvents() {
+			data, err := ev.GetData().UnmarshalNew()
+			if err != nil {
+				return problem.Internal(err)
+			}
+			h := data.(interface{ GetHandoff() *handoffv1.Handoff }).GetHandoff()
+			if !d.shows(req, h) {
+				continue
+			}
+			name := string(data.ProtoReflect().Descriptor().Name())
+			if err := stream.Send(&handoffv1.WatchHandoffsResponse{Handoff: h, Event: name, Cursor: msg.GetCursors()[i]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *desk) shows(req *handoffv1.WatchHandoffsRequest, h *handoffv1.Handoff) bool {
+	me := d.e.cfg.Department.String()
+	switch {
+	case req.GetKind() != handoffv1.Kind_KIND_UNSPECIFIED && req.GetKind() != h.GetKind():
+		return false
+	case req.GetBox() == handoffv1.Box_BOX_INBOX:
+		return h.GetTo() == me
+	case req.GetBox() == handoffv1.Box_BOX_OUTBOX:
+		return h.GetFrom() == me
+	}
+	return true
+}
