@@ -11,6 +11,7 @@ package handoffv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
+	v1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -79,7 +80,9 @@ type RecallRequest struct {
 	// The attempt that is taken back.
 	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Why, in words.
-	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// Who of the sender takes it back.
+	By            *v1.Actor `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,17 +138,25 @@ func (x *RecallRequest) GetNote() string {
 	return ""
 }
 
+func (x *RecallRequest) GetBy() *v1.Actor {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
 var File_tasuki_handoff_v1_receiver_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
 	"\n" +
-	"(tasuki/handoff/v1/receiver_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\"L\n" +
+	"(tasuki/handoff/v1/receiver_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x19tasuki/type/v1/type.proto\"L\n" +
 	"\fOfferRequest\x12<\n" +
-	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffB\x06\xbaH\x03\xc8\x01\x01R\ahandoff\"j\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffB\x06\xbaH\x03\xc8\x01\x01R\ahandoff\"\x91\x01\n" +
 	"\rRecallRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
 	"\aattempt\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aattempt\x12\x1c\n" +
-	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note2\xb6\x01\n" +
+	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\x12%\n" +
+	"\x02by\x18\x04 \x01(\v2\x15.tasuki.type.v1.ActorR\x02by2\xb6\x01\n" +
 	"\x16HandoffReceiverService\x12L\n" +
 	"\x05Offer\x12\x1f.tasuki.handoff.v1.OfferRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12N\n" +
 	"\x06Recall\x12 .tasuki.handoff.v1.RecallRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05BHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
@@ -167,18 +178,20 @@ var file_tasuki_handoff_v1_receiver_service_proto_goTypes = []any{
 	(*OfferRequest)(nil),  // 0: tasuki.handoff.v1.OfferRequest
 	(*RecallRequest)(nil), // 1: tasuki.handoff.v1.RecallRequest
 	(*Handoff)(nil),       // 2: tasuki.handoff.v1.Handoff
+	(*v1.Actor)(nil),      // 3: tasuki.type.v1.Actor
 }
 var file_tasuki_handoff_v1_receiver_service_proto_depIdxs = []int32{
 	2, // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
-	0, // 1: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
-	1, // 2: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
-	2, // 3: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
-	2, // 4: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
+	0, // 2: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
+	1, // 3: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
+	2, // 4: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
+	2, // 5: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_receiver_service_proto_init() }
