@@ -297,4 +297,3 @@ func TestList(t *testing.T) {
 }
 
 func TestSchemas(t *testing.T) { testkit.SchemasMatch(t, migrations.Set) }
-

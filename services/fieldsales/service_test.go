@@ -1,0 +1,549 @@
+package fieldsales_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/type/date"
+	"google.golang.org/genproto/googleapis/type/money"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
+)
+
+func yen(n int64) *money.Money { return &money.Money{CurrencyCode: "JPY", Units: n} }
+
+func hours(n int) *timestamppb.Timestamp {
+	return timestamppb.New(time.Now().Add(time.Duration(n) * time.Hour))
+}
+
+func next() *pb.NextActionInput {
+	return &pb.NextActionInput{Description: "提案書を送付", DueAt: hours(48)}
+}
+
+func hanako() *typev1.Person {
+	return &typev1.Person{
+		Id: party.NewID(), Name: &typev1.PersonName{Family: "佐藤", Given: "花子", Full: "佐藤 花子"}, Mail: "hanako@example.co.jp",
+		Phone: "+81312345678", Title: "営業部長",
+	}
+}
+
+// offer lets a neighbour hand something over, and waits until it is on the desk of field sales.
+func (h *house) offer(t *testing.T, from *neighbour, o handoff.NewOffer) *handoffv1.Handoff {
+	t.Helper()
+	ctx := access.WithActor(t.Context(), access.System("test"))
+	sent := must(store.Write(ctx, from.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
+		return from.Handoffs.Offer(ctx, tx, o)
+	}))(t)
+	waitFor(t, h, h.conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == sent.GetId() })
+	return sent
+}
+
+func (h *house) offerMeeting(t *testing.T, company *typev1.Company) *handoffv1.Handoff {
+	t.Helper()
+	person := hanako()
+	return h.offer(t, h.insideSales, handoff.NewOffer{
+		Kind: handoffv1.Kind_KIND_MEETING, JourneyID: party.NewID(), PersonID: person.GetId(), AccountID: party.NewID(),
+		SenderSubject: "work-item/" + party.NewID(),
+		Payload: &handoffv1.Payload{Kind: &handoffv1.Payload_Meeting{Meeting: &handoffv1.MeetingPayload{
+			MqlHandoffId: party.NewID(), Person: person, Company: company,
+			Answers:  &handoffv1.QualificationAnswers{Issue: "紙の帳票", Need: "電子化", Timeline: "6月"},
+			StartsAt: hours(24), EndsAt: hours(25), MeetingType: "ONLINE", BuyingStage: "CONSIDERATION", Competitor: "ライバル社",
+			FirstTouch: &typev1.Touch{Channel: "SEMINAR", Campaign: "spring"}, LastTouch: &typev1.Touch{Channel: "WEB_FORM"},
+		}}},
+	})
+}
+
+// accept lets tanaka accept a handoff, and reads the deal that was made of it.
+func (h *house) accept(t *testing.T, id string) *pb.Opportunity {
+	t.Helper()
+	accepted := must(h.desk.AcceptHandoff(h.seller(t), &handoffv1.AcceptHandoffRequest{Id: id, Note: "有効商談"}))(t)
+	deals := must(h.deals.ListOpportunities(h.seller(t), &pb.ListOpportunitiesRequest{JourneyId: accepted.GetJourneyId()}))(t)
+	if len(deals.GetOpportunities()) != 1 || accepted.GetReceiverSubject() != "opportunity/"+deals.GetOpportunities()[0].GetId() {
+		t.Fatalf("%v came of %v", deals, accepted)
+	}
+	return deals.GetOpportunities()[0]
+}
+
+func tasuki() *typev1.Company {
+	return &typev1.Company{Name: "株式会社タスキ", Domain: "example.co.jp", Industry: "IT", Employees: 120}
+}
+
+// verbal is a deal that can be won.
+func (h *house) verbal(t *testing.T) *pb.Opportunity {
+	t.Helper()
+	a := must(h.accounts.CreateAccount(h.seller(t), &pb.CreateAccountRequest{
+		Name: "株式会社タスキ", Domain: "example.co.jp", Industry: "IT", Employees: 120, OnMatch: pb.OnMatch_ON_MATCH_LINK,
+	}))(t)
+	o := must(h.deals.CreateOpportunity(h.seller(t), &pb.CreateOpportunityRequest{
+		AccountId: a.GetId(), Name: "タスキ 新規", Type: pb.Opportunity_TYPE_NEW, Amount: yen(1_560_000),
+		ExpectedCloseDate: &date.Date{Year: 2026, Month: 12, Day: 20}, Contact: hanako(),
+	}))(t)
+	return must(h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Etag: o.GetEtag(), Stage: "VERBAL", NextAction: next()}))(t)
+}
+
+func won(id string) *pb.CloseWonRequest {
+	return &pb.CloseWonRequest{
+		Id: id,
+		Contract: &handoffv1.ContractSummary{
+			Lines: []*handoffv1.ContractLine{
+				{Product: "basic", Quantity: 10, UnitPrice: yen(12_000), IntervalMonths: 1, Discount: yen(10_000)},
+				{Product: "option", Quantity: 1, UnitPrice: yen(240_000), IntervalMonths: 12},
+				{Product: "setup", Quantity: 1, UnitPrice: yen(300_000)},
+			},
+			TermMonths: 12, StartDate: &date.Date{Year: 2027, Month: 1, Day: 1}, NoticeDays: 60,
+			SignedDate: civil.DateOf(time.Now()).Proto(),
+		},
+		Handover: &pb.HandoverDocument{
+			Purpose: "帳票の電子化", Issues: "紙の帳票に月40時間", Expectations: "半年で半減", DecisionMaker: "山田 常務",
+			DecisionProcess: "稟議のうえ常務会", Agreements: "1月中に初期設定", Cautions: "情報システム部は慎重", ExpansionRoom: "大阪支社",
+			SuccessCriteria: []*handoffv1.SuccessCriterion{{Description: "作業時間の半減", Measure: "月20時間以下"}},
+			Promises:        []*handoffv1.Promise{{Description: "操作研修2回", DueDate: &date.Date{Year: 2027, Month: 2, Day: 28}}},
+			Risks:           []string{"担当者の異動"},
+			BillingContact:  &typev1.Person{Name: &typev1.PersonName{Full: "経理 太郎"}, Mail: "keiri@example.co.jp"},
+			Contact:         hanako(),
+		},
+	}
+}
+
+func (h *house) get(t *testing.T, id string) *pb.Opportunity {
+	t.Helper()
+	return must(h.deals.GetOpportunity(h.as(t, "viewer", access.RoleViewer), &pb.GetOpportunityRequest{Id: id}))(t)
+}
+
+// TestRelay runs the sash through field sales: from the meeting that inside sales booked to the kickoff of customer success.
+func TestRelay(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		offered := h.offerMeeting(t, tasuki())
+		o := h.accept(t, offered.GetId())
+		if o.GetStage() != "QUALIFYING" || o.GetState() != pb.Opportunity_STATE_OPEN || o.GetType() != pb.Opportunity_TYPE_NEW ||
+			o.GetOwner() != "tanaka" || o.GetAnswers().GetIssue() != "紙の帳票" || o.GetFirstTouch().GetChannel() != "SEMINAR" ||
+			o.GetContact().GetId() != offered.GetPersonId() || o.GetAccountId() != offered.GetAccountId() || o.GetCompetitor() != "ライバル社" {
+			t.Fatalf("%v", o)
+		}
+		verdict := waitFor(t, h, h.conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
+		if diff := cmp.Diff(&pb.MeetingVerdict{
+			HandoffId: offered.GetId(), JourneyId: offered.GetJourneyId(), PersonId: offered.GetPersonId(), AccountId: offered.GetAccountId(),
+			MqlHandoffId: offered.GetPayload().GetMeeting().GetMqlHandoffId(), Held: true, Accepted: true, Note: "有効商談", OpportunityId: o.GetId(),
+		}, verdict, protocmp.Transform()); diff != "" {
+			t.Error(diff)
+		}
+		h.hears(t, offered.GetId(), handoffv1.State_STATE_ACCEPTED)
+
+		// The first action fulfils the handoff; a stage needs what it needs.
+		o = must(h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Stage: "DISCOVERY", NextAction: next()}))(t)
+		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		_, err := h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Stage: "PROPOSAL"})
+		if reason, fields := refused(t, err); reason != problem.ReasonGuardNotMet || !slices.Equal(fields, []string{"amount", "expected_close_date"}) {
+			t.Errorf("%s %v", reason, fields)
+		}
+		o = must(h.deals.UpdateOpportunity(h.seller(t), &pb.UpdateOpportunityRequest{
+			Id: o.GetId(), Etag: o.GetEtag(), Amount: yen(1_560_000), ExpectedCloseDate: &date.Date{Year: 2026, Month: 12, Day: 20},
+			ProposalRoom: proto.String("分析オプション"),
+		}))(t)
+		o = must(h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Stage: "VERBAL"}))(t)
+		if o.GetProbabilityPercent() != 90 || o.GetForecastCategory() != pb.ForecastCategory_FORECAST_CATEGORY_COMMIT {
+			t.Errorf("%v", o)
+		}
+
+		o = must(h.deals.CloseWon(h.seller(t), won(o.GetId())))(t)
+		if o.GetState() != pb.Opportunity_STATE_CLOSED_WON || o.GetContract().GetMrr().GetUnits() != 130_000 || o.GetProbabilityPercent() != 100 ||
+			o.GetContract().GetRenewalDate().GetYear() != 2028 || o.GetHandoverState() != handoffv1.State_STATE_OFFERED {
+			t.Fatalf("%v", o)
+		}
+		arrived := waitFor(t, h, h.customerSuccess.conn, func(e *handoffv1.HandoffReceived) bool {
+			return e.GetHandoff().GetId() == o.GetHandoverId()
+		}).GetHandoff()
+		document := arrived.GetPayload().GetClosedWon()
+		if arrived.GetCompleteness().GetScore() != 100 || arrived.GetSenderSubject() != "opportunity/"+o.GetId() ||
+			document.GetProposalRoom() != "分析オプション" || document.GetFirstTouch().GetChannel() != "SEMINAR" ||
+			document.GetCompany().GetEmployees() != 120 || document.GetOpportunityId() != o.GetId() {
+			t.Errorf("%v", arrived)
+		}
+		if diff := cmp.Diff(o.GetHandover(), document, protocmp.Transform()); diff != "" {
+			t.Error(diff)
+		}
+		closed := waitFor(t, h, h.conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
+		if !closed.GetWon() || closed.GetMrr().GetUnits() != 130_000 || closed.GetAmount().GetUnits() != 1_560_000 ||
+			closed.GetAction() != handoffv1.Reason_ACTION_NONE || closed.GetPersonId() != offered.GetPersonId() ||
+			closed.GetJourneyId() != offered.GetJourneyId() || closed.GetSourceHandoffId() != offered.GetId() {
+			t.Errorf("%v", closed)
+		}
+
+		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.conn).AcceptHandoff(h.as(t, "mori", access.RoleCustomerSuccess),
+			&handoffv1.AcceptHandoffRequest{Id: o.GetHandoverId()}))(t)
+		waitFor(t, h, h.conn, func(e *pb.OpportunityUpdated) bool {
+			return e.GetOpportunity().GetId() == o.GetId() && e.GetOpportunity().GetHandoverState() == handoffv1.State_STATE_ACCEPTED
+		})
+		got := h.get(t, o.GetId())
+		var places []string
+		for _, tr := range got.GetTransitions() {
+			places = append(places, tr.GetTo())
+		}
+		if !slices.Equal(places, []string{"OPEN/QUALIFYING", "OPEN/DISCOVERY", "OPEN/VERBAL", "CLOSED_WON/VERBAL"}) ||
+			got.GetTransitions()[3].GetActor().GetId() != "tanaka" || got.GetHandoverState() != handoffv1.State_STATE_ACCEPTED {
+			t.Errorf("%v", got)
+		}
+		if diff := cmp.Diff(o.GetContract(), got.GetContract(), protocmp.Transform()); diff != "" {
+			t.Error(diff)
+		}
+		_, err = h.deals.CloseLost(h.seller(t), &pb.CloseLostRequest{Id: o.GetId(), Reason: "PRICE"})
+		if reason, _ := refused(t, err); reason != problem.ReasonIllegalTransition {
+			t.Errorf("a won deal is final: %v", err)
+		}
+	})
+}
+
+func TestMeetingRefused(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		for reason, held := range map[string]bool{"NO_SHOW": false, "NO_NEED": true} {
+			offered := h.offerMeeting(t, tasuki())
+			must(h.desk.RejectHandoff(h.seller(t), &handoffv1.RejectHandoffRequest{Id: offered.GetId(), Reason: reason, Note: "残念"}))(t)
+			verdict := waitFor(t, h, h.conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
+			if verdict.GetAccepted() || verdict.GetHeld() != held || verdict.GetReason() != reason || verdict.GetNote() != "残念" ||
+				verdict.GetOpportunityId() != "" || verdict.GetPersonId() != offered.GetPersonId() {
+				t.Errorf("%v", verdict)
+			}
+			h.hears(t, offered.GetId(), handoffv1.State_STATE_REJECTED)
+		}
+		accounts := must(h.accounts.ListAccounts(h.seller(t), &pb.ListAccountsRequest{}))(t)
+		deals := must(h.deals.ListOpportunities(h.seller(t), &pb.ListOpportunitiesRequest{}))(t)
+		if len(accounts.GetAccounts())+len(deals.GetOpportunities()) > 0 {
+			t.Errorf("%v %v", accounts, deals)
+		}
+	})
+}
+
+// TestAcceptMatches: two people of one company, met separately, are one account with two deals.
+func TestAcceptMatches(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		first := h.accept(t, h.offerMeeting(t, tasuki()).GetId())
+		again := h.offerMeeting(t, &typev1.Company{Name: "ﾀｽｷ㈱"})
+		second := h.accept(t, again.GetId())
+		if first.GetAccountId() != second.GetAccountId() || first.GetId() == second.GetId() {
+			t.Fatalf("%v\n%v", first, second)
+		}
+		a := must(h.accounts.GetAccount(h.seller(t), &pb.GetAccountRequest{Id: again.GetAccountId()}))(t)
+		deals := must(h.deals.ListOpportunities(h.seller(t), &pb.ListOpportunitiesRequest{AccountId: again.GetAccountId()}))(t)
+		if a.GetId() != first.GetAccountId() || len(deals.GetOpportunities()) != 2 {
+			t.Errorf("the other id of the company finds %v, %v", a, deals)
+		}
+	})
+}
+
+func TestCsql(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		a := must(h.accounts.CreateAccount(h.seller(t), &pb.CreateAccountRequest{Name: "株式会社タスキ"}))(t)
+		offered := h.offer(t, h.customerSuccess, handoff.NewOffer{
+			Kind: handoffv1.Kind_KIND_CSQL, JourneyID: party.NewID(), AccountID: a.GetId(), SenderSubject: "csql/" + party.NewID(),
+			Payload: &handoffv1.Payload{Kind: &handoffv1.Payload_Csql{Csql: &handoffv1.CsqlPayload{
+				CustomerId: party.NewID(), Company: &typev1.Company{Name: "（株）タスキ"}, ExpansionType: "CROSS_SELL", Product: "分析",
+				ExpectedMrr: yen(50_000), Usage: "毎日", StatedNeed: "分析もしたい", StatedBy: "佐藤 花子", CustomerBenefit: "意思決定が早くなる",
+				Contacts: []*typev1.Person{hanako()},
+			}}},
+		})
+		o := h.accept(t, offered.GetId())
+		if o.GetType() != pb.Opportunity_TYPE_CROSS_SELL || o.GetAccountId() != a.GetId() || o.GetExpectedMrr().GetUnits() != 50_000 ||
+			o.GetAnswers().GetNeed() != "分析もしたい" || o.GetCustomerId() == "" {
+			t.Errorf("%v", o)
+		}
+		must(h.deals.SetNextAction(h.seller(t), &pb.SetNextActionRequest{Id: o.GetId(), Description: "電話", DueAt: hours(3)}))(t)
+		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		if got := h.get(t, o.GetId()); got.GetNextAction().GetDescription() != "電話" {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+func TestCloseWonNamesAllThatIsMissing(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.seller(t)
+		a := must(h.accounts.CreateAccount(ctx, &pb.CreateAccountRequest{Name: "名前だけ"}))(t)
+		o := must(h.deals.CreateOpportunity(ctx, &pb.CreateOpportunityRequest{AccountId: a.GetId(), Name: "x", Type: pb.Opportunity_TYPE_NEW}))(t)
+		_, err := h.deals.CloseWon(ctx, &pb.CloseWonRequest{Id: o.GetId()})
+		reason, fields := refused(t, err)
+		want := []string{
+			"stage", "contract.lines", "contract.term_months", "contract.start_date", "contract.signed_date", "account.industry",
+			"account.employees", "handover.contact.name", "handover.contact.mail", "handover.purpose", "handover.issues",
+			"handover.expectations", "handover.decision_maker", "handover.decision_process", "handover.agreements",
+			"handover.success_criteria", "handover.billing_contact.mail",
+		}
+		if reason != problem.ReasonGuardNotMet || !slices.Equal(fields, want) {
+			t.Errorf("%s\n%v\nwant\n%v", reason, fields, want)
+		}
+		deal := h.verbal(t)
+		for name, tt := range map[string]struct {
+			change func(*pb.CloseWonRequest)
+			reason problem.Reason
+			field  string
+		}{
+			"another mrr":         {func(r *pb.CloseWonRequest) { r.Contract.Mrr = yen(1) }, problem.ReasonInvalidFields, "contract.mrr"},
+			"mixed currencies":    {func(r *pb.CloseWonRequest) { r.Contract.Lines[2].UnitPrice.CurrencyCode = "USD" }, problem.ReasonInvalidFields, "contract.lines[2].unit_price"},
+			"half a yen":          {func(r *pb.CloseWonRequest) { r.Contract.Lines[0].UnitPrice.Nanos = 5e8 }, problem.ReasonInvalidFields, "contract.lines[0].unit_price"},
+			"line without price":  {func(r *pb.CloseWonRequest) { r.Contract.Lines[0].UnitPrice = nil }, problem.ReasonInvalidFields, "contract.lines[0].unit_price"},
+			"criterion, no gauge": {func(r *pb.CloseWonRequest) { r.Handover.SuccessCriteria[0].Measure = "" }, problem.ReasonGuardNotMet, "handover.success_criteria"},
+			"blank purpose":       {func(r *pb.CloseWonRequest) { r.Handover.Purpose = " " }, problem.ReasonGuardNotMet, "handover.purpose"},
+		} {
+			req := won(deal.GetId())
+			tt.change(req)
+			_, err := h.deals.CloseWon(ctx, req)
+			reason, fields := refused(t, err)
+			if reason != tt.reason || len(fields) != 1 || fields[0] != tt.field && fields[0] != tt.field+"[].measure" {
+				t.Errorf("%s: %s %v", name, reason, fields)
+			}
+		}
+		if got := h.get(t, deal.GetId()); got.GetEtag() != deal.GetEtag() {
+			t.Errorf("a refused close changed the deal: %v", got)
+		}
+	})
+}
+
+// TestParallelCloseWon: whoever clicks at the same moment, the customer is handed over once.
+func TestParallelCloseWon(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		o := h.verbal(t)
+		ctx := h.seller(t)
+		var wg sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = h.deals.CloseWon(ctx, won(o.GetId())) })
+		}
+		wg.Wait()
+		good := 0
+		for _, err := range errs {
+			if err == nil {
+				good++
+			} else if reason, _ := refused(t, err); reason != problem.ReasonIllegalTransition {
+				t.Error(err)
+			}
+		}
+		outbox := must(h.desk.ListHandoffs(ctx, &handoffv1.ListHandoffsRequest{Box: handoffv1.Box_BOX_OUTBOX}))(t)
+		if good != 1 || len(outbox.GetHandoffs()) != 1 {
+			t.Errorf("%d went well, %d handoffs", good, len(outbox.GetHandoffs()))
+		}
+	})
+}
+
+// TestRepeatedCloseWon: the same key gives the same answer.
+func TestRepeatedCloseWon(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		o := h.verbal(t)
+		ctx := metadata.AppendToOutgoingContext(h.seller(t), "idempotency-key", "k-1")
+		req := won(o.GetId())
+		first := must(h.deals.CloseWon(ctx, req))(t)
+		second := must(h.deals.CloseWon(ctx, req))(t)
+		if diff := cmp.Diff(first, second, protocmp.Transform()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestReturnedHandover(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		o := must(h.deals.CloseWon(h.seller(t), won(h.verbal(t).GetId())))(t)
+		waitFor(t, h, h.customerSuccess.conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == o.GetHandoverId() })
+		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.conn).ReturnHandoff(h.as(t, "mori", access.RoleCustomerSuccess),
+			&handoffv1.ReturnHandoffRequest{Id: o.GetHandoverId(), Missing: []string{"promises", "risks"}}))(t)
+		waitFor(t, h, h.conn, func(e *pb.OpportunityUpdated) bool {
+			return e.GetOpportunity().GetId() == o.GetId() && e.GetOpportunity().GetHandoverState() == handoffv1.State_STATE_RETURNED
+		})
+		got := h.get(t, o.GetId())
+		if got.GetState() != pb.Opportunity_STATE_CLOSED_WON || !slices.Equal(got.GetHandoverMissing(), []string{"promises", "risks"}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+func TestLostAndReopened(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.seller(t)
+		offered := h.offerMeeting(t, tasuki())
+		o := h.accept(t, offered.GetId())
+		_, err := h.deals.CloseLost(ctx, &pb.CloseLostRequest{Id: o.GetId(), Reason: "BORED"})
+		if reason, _ := refused(t, err); reason != problem.ReasonReasonUnknown {
+			t.Errorf("%v", err)
+		}
+		before := time.Now()
+		lost := must(h.deals.CloseLost(ctx, &pb.CloseLostRequest{Id: o.GetId(), Reason: "NO_BUDGET", Note: "来期に"}))(t)
+		if lost.GetState() != pb.Opportunity_STATE_CLOSED_LOST || lost.GetLoss().GetAction() != handoffv1.Reason_ACTION_RECYCLE ||
+			lost.GetLoss().GetCompetitor() != "ライバル社" || lost.GetClosedAt() == nil {
+			t.Errorf("%v", lost)
+		}
+		// Closing is a first action too: no clock is left running.
+		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		closed := waitFor(t, h, h.conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
+		wake := closed.GetWakeAt().AsTime().Sub(before)
+		if closed.GetWon() || closed.GetReason() != "NO_BUDGET" || closed.GetAction() != handoffv1.Reason_ACTION_RECYCLE ||
+			wake < 89*24*time.Hour || wake > 91*24*time.Hour || closed.GetNote() != "来期に" || closed.GetCycleDays() != 0 {
+			t.Errorf("%v", closed)
+		}
+		again := must(h.deals.Reopen(ctx, &pb.ReopenRequest{Id: o.GetId(), Reason: "予算が付いた"}))(t)
+		if again.GetState() != pb.Opportunity_STATE_OPEN || again.GetStage() != "QUALIFYING" || again.GetLoss() != nil {
+			t.Errorf("%v", again)
+		}
+		if got := h.get(t, o.GetId()); len(got.GetTransitions()) != 3 || got.GetTransitions()[2].GetReason() != "予算が付いた" {
+			t.Errorf("%v", got.GetTransitions())
+		}
+	})
+}
+
+// TestHoldEndsByItself also proves that a deal which was resumed and put on hold again follows the later date.
+func TestHoldEndsByItself(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.seller(t)
+		o := h.verbal(t)
+		held := must(h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: hours(500), Note: "決算待ち"}))(t)
+		if held.GetState() != pb.Opportunity_STATE_ON_HOLD || held.GetHoldUntil() == nil {
+			t.Fatalf("%v", held)
+		}
+		_, err := h.deals.MoveStage(ctx, &pb.MoveStageRequest{Id: o.GetId(), Stage: "PROPOSAL", Reason: "x", NextAction: next()})
+		if reason, _ := refused(t, err); reason != problem.ReasonIllegalTransition {
+			t.Errorf("%v", err)
+		}
+		until := time.Now().Add(300 * time.Millisecond)
+		must(h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: timestamppb.New(until)}))(t)
+		waitFor(t, h, h.conn, func(e *pb.OpportunityResumed) bool { return e.GetOpportunity().GetId() == o.GetId() })
+		got := h.get(t, o.GetId())
+		last := got.GetTransitions()[len(got.GetTransitions())-1]
+		if got.GetState() != pb.Opportunity_STATE_OPEN || got.GetHoldUntil() != nil || last.GetAt().AsTime().Before(until.Truncate(time.Microsecond)) ||
+			last.GetActor().GetKind() != typev1.Actor_KIND_SYSTEM {
+			t.Errorf("%v", got)
+		}
+		must(h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: hours(500)}))(t)
+		if r := must(h.deals.Resume(ctx, &pb.ResumeRequest{Id: o.GetId(), Note: "再開"}))(t); r.GetState() != pb.Opportunity_STATE_OPEN {
+			t.Errorf("%v", r)
+		}
+	})
+}
+
+func TestListsAndData(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.seller(t)
+		a := must(h.accounts.CreateAccount(ctx, &pb.CreateAccountRequest{Name: "株式会社タスキ"}))(t)
+		var want []string
+		for i := range 5 {
+			o := must(h.deals.CreateOpportunity(ctx, &pb.CreateOpportunityRequest{
+				AccountId: a.GetId(), Name: fmt.Sprint("deal ", i), Type: pb.Opportunity_TYPE_RENEWAL, Owner: []string{"", "suzuki"}[i%2],
+			}))(t)
+			want = append(want, o.GetId())
+		}
+		slices.Reverse(want)
+		must(h.deals.CloseLost(ctx, &pb.CloseLostRequest{Id: want[0], Reason: "DUPLICATE"}))(t)
+		list := func(req *pb.ListOpportunitiesRequest) (ids []string) {
+			for {
+				page := must(h.deals.ListOpportunities(ctx, req))(t)
+				for _, o := range page.GetOpportunities() {
+					ids = append(ids, o.GetId())
+				}
+				if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+					return ids
+				}
+			}
+		}
+		for name, tt := range map[string]struct {
+			req  *pb.ListOpportunitiesRequest
+			want []string
+		}{
+			"all, in pages": {&pb.ListOpportunitiesRequest{PageSize: 2}, want},
+			"open":          {&pb.ListOpportunitiesRequest{States: []pb.Opportunity_State{pb.Opportunity_STATE_OPEN}, PageSize: 3}, want[1:]},
+			"lost or won": {&pb.ListOpportunitiesRequest{States: []pb.Opportunity_State{
+				pb.Opportunity_STATE_CLOSED_LOST, pb.Opportunity_STATE_CLOSED_WON,
+			}}, want[:1]},
+			"owner":         {&pb.ListOpportunitiesRequest{Owner: "suzuki"}, []string{want[1], want[3]}},
+			"stage":         {&pb.ListOpportunitiesRequest{Stage: "VERBAL"}, nil},
+			"account":       {&pb.ListOpportunitiesRequest{AccountId: a.GetId()}, want},
+			"other account": {&pb.ListOpportunitiesRequest{AccountId: party.NewID()}, nil},
+		} {
+			if got := list(tt.req); !slices.Equal(got, tt.want) {
+				t.Errorf("%s: %v, want %v", name, got, tt.want)
+			}
+		}
+		var stages, reasons []string
+		for req := (&pb.ListStagesRequest{PageSize: 2}); ; {
+			page := must(h.deals.ListStages(ctx, req))(t)
+			for _, s := range page.GetStages() {
+				stages = append(stages, fmt.Sprintf("%s %d%%", s.GetCode(), s.GetProbabilityPercent()))
+			}
+			if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		for req := (&pb.ListCloseReasonsRequest{PageSize: 3}); ; {
+			page := must(h.deals.ListCloseReasons(ctx, req))(t)
+			for _, r := range page.GetCloseReasons() {
+				reasons = append(reasons, fmt.Sprintf("%s %s %d %t", r.GetCode(), r.GetAction(), r.GetWakeAfterDays(), r.GetLabel().GetJa() != ""))
+			}
+			if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff([]string{"QUALIFYING 10%", "DISCOVERY 20%", "PROPOSAL 40%", "NEGOTIATION 60%", "VERBAL 90%"}, stages); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{
+			"COMPETITOR_CHOSEN ACTION_RECYCLE 180 true", "DUPLICATE ACTION_NONE 0 true", "NO_BUDGET ACTION_RECYCLE 90 true",
+			"NO_DECISION ACTION_RECYCLE 90 true", "NO_NEED ACTION_ARCHIVE 0 true", "OUT_OF_BUSINESS ACTION_ARCHIVE 0 true",
+			"PRICE ACTION_RECYCLE 90 true", "TIMING ACTION_RECYCLE 60 true",
+		}, reasons); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.seller(t)
+		o := h.verbal(t)
+		_, err := h.deals.UpdateOpportunity(ctx, &pb.UpdateOpportunityRequest{Id: o.GetId(), Etag: "1", Name: proto.String("x")})
+		wantCode(t, err, codes.Aborted)
+		_, err = h.deals.GetOpportunity(ctx, &pb.GetOpportunityRequest{Id: party.NewID()})
+		wantCode(t, err, codes.NotFound)
+		_, err = h.deals.GetOpportunity(ctx, &pb.GetOpportunityRequest{Id: "1"})
+		wantCode(t, err, codes.InvalidArgument)
+		_, err = h.deals.CreateOpportunity(ctx, &pb.CreateOpportunityRequest{AccountId: party.NewID(), Name: "x", Type: pb.Opportunity_TYPE_NEW})
+		wantCode(t, err, codes.NotFound)
+		_, err = h.deals.CreateOpportunity(ctx, &pb.CreateOpportunityRequest{
+			AccountId: o.GetAccountId(), Name: "x", Type: pb.Opportunity_TYPE_NEW, Amount: yen(-1), ExpectedCloseDate: &date.Date{Year: 2026},
+		})
+		if reason, fields := refused(t, err); reason != problem.ReasonInvalidFields || !slices.Equal(fields, []string{"amount", "expected_close_date"}) {
+			t.Errorf("%v", err)
+		}
+		_, err = h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: hours(-1)})
+		wantCode(t, err, codes.InvalidArgument)
+		for _, who := range []access.Role{access.RoleViewer, access.RoleMarketing, access.RoleCustomerSuccess} {
+			_, err = h.deals.CloseWon(h.as(t, "x", who), won(o.GetId()))
+			wantCode(t, err, codes.PermissionDenied)
+			h.get(t, o.GetId())
+		}
+		_, err = h.deals.ListStages(context.WithoutCancel(t.Context()), &pb.ListStagesRequest{})
+		wantCode(t, err, codes.Unauthenticated)
+	})
+}
+
+// TestAlone: without its neighbours field sales works all the same, and what it hands over waits.
+func TestAlone(t *testing.T) {
+	h := build(t, false, testkit.SQLiteDSN(t), store.WithoutSync())
+	o := must(h.deals.CloseWon(h.seller(t), won(h.verbal(t).GetId())))(t)
+	waiting := must(h.desk.GetHandoff(h.seller(t), &handoffv1.GetHandoffRequest{Id: o.GetHandoverId()}))(t).GetHandoff()
+	if waiting.GetState() != handoffv1.State_STATE_OFFERED || waiting.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING {
+		t.Errorf("%v", waiting)
+	}
+}
