@@ -101,8 +101,8 @@ func (c *Customer) Create(actor access.Actor, note string, now time.Time) {
 	c.moved = append(c.moved, history.Transition{To: string(HandedOver), At: now, Actor: actor, Note: note})
 }
 
-// Can reports whether the command is legal now, as an ILLEGAL_TRANSITION that names those that are.
-func (c *Customer) Can(command Command) error {
+// can reports whether the command is legal now, as an ILLEGAL_TRANSITION that names those that are.
+func (c *Customer) can(command Command) error {
 	if _, ok := arrows[c.State][command]; ok {
 		return nil
 	}
@@ -115,18 +115,20 @@ func (c *Customer) Can(command Command) error {
 }
 
 func (c *Customer) move(command Command, actor access.Actor, reason, note string, now time.Time) error {
-	if err := c.Can(command); err != nil {
+	if err := c.can(command); err != nil {
 		return err
 	}
 	c.touch(now)
 	to := arrows[c.State][command]
-	c.moved = append(c.moved, history.Transition{From: string(c.State), To: string(to), At: now, Actor: actor, Reason: reason,
-		Note: note, InFrom: now.Sub(c.StateSince)})
+	c.moved = append(c.moved, history.Transition{
+		From: string(c.State), To: string(to), At: now, Actor: actor, Reason: reason,
+		Note: note, InFrom: now.Sub(c.StateSince),
+	})
 	c.State, c.StateSince = to, now
 	return nil
 }
 
-// StartOnboarding: the kickoff was held. A customer that came back is in ONBOARDING already, and stays there.
+// StartOnboarding records that the kickoff was held. A customer that came back is in ONBOARDING already, and stays there.
 func (c *Customer) StartOnboarding(actor access.Actor, note string, now time.Time) error {
 	if c.State == Onboarding {
 		return nil
@@ -134,20 +136,20 @@ func (c *Customer) StartOnboarding(actor access.Actor, note string, now time.Tim
 	return c.move(cmdStart, actor, "", note, now)
 }
 
-// CompleteOnboarding: the mandatory milestones are done.
+// CompleteOnboarding records that the mandatory milestones are done.
 func (c *Customer) CompleteOnboarding(actor access.Actor, note string, now time.Time) error {
 	return c.move(cmdComplete, actor, "", note, now)
 }
 
-// MarkRetained: the product is a habit.
+// MarkRetained records that the product is a habit.
 func (c *Customer) MarkRetained(actor access.Actor, note string, now time.Time) error {
 	return c.move(cmdRetain, actor, "", note, now)
 }
 
 // CanCancel reports whether a subscription may be cancelled.
-func (c *Customer) CanCancel() error { return c.Can(cmdCancel) }
+func (c *Customer) CanCancel() error { return c.can(cmdCancel) }
 
-// Churn: the last subscription ended.
+// Churn records that the last subscription ended, and which day is the first without any.
 func (c *Customer) Churn(actor access.Actor, reason, note string, ended civil.Date, now time.Time) error {
 	if err := c.move(cmdCancel, actor, reason, note, now); err != nil {
 		return err
@@ -156,7 +158,7 @@ func (c *Customer) Churn(actor access.Actor, reason, note string, ended civil.Da
 	return nil
 }
 
-// Reactivate: a churned customer came back.
+// Reactivate records that a churned customer came back.
 func (c *Customer) Reactivate(actor access.Actor, note string, now time.Time) error {
 	if err := c.move(cmdBack, actor, "", note, now); err != nil {
 		return err

@@ -225,13 +225,22 @@ func (g gap) proto() *pb.HandoverGap {
 
 // topics name the parts of the document, the longer path before the shorter.
 var topics = []struct{ path, ja, en string }{
-	{"company.industry", "業種", "industry"}, {"company.employees", "従業員数", "number of employees"}, {"company", "企業情報", "company"},
-	{"contact", "担当者", "contact"}, {"purpose", "導入目的", "purpose"}, {"issues", "課題", "issues"},
-	{"expectations", "期待値", "expectations"}, {"decision_maker", "決裁者", "decision maker"},
-	{"decision_process", "決裁プロセス", "decision process"}, {"agreements", "合意事項", "agreements"},
-	{"contract.mrr", "MRR", "MRR of the contract"}, {"contract.start_date", "契約開始日", "first day of the contract"},
-	{"contract.renewal_date", "更新日", "renewal date"}, {"contract.signed_date", "契約締結日", "day of signature"},
-	{"contract", "契約内容", "contract"}, {"success_criteria", "成功基準", "success criteria"},
+	{"company.industry", "業種", "industry"},
+	{"company.employees", "従業員数", "number of employees"},
+	{"company", "企業情報", "company"},
+	{"contact", "担当者", "contact"},
+	{"purpose", "導入目的", "purpose"},
+	{"issues", "課題", "issues"},
+	{"expectations", "期待値", "expectations"},
+	{"decision_maker", "決裁者", "decision maker"},
+	{"decision_process", "決裁プロセス", "decision process"},
+	{"agreements", "合意事項", "agreements"},
+	{"contract.mrr", "MRR", "MRR of the contract"},
+	{"contract.start_date", "契約開始日", "first day of the contract"},
+	{"contract.renewal_date", "更新日", "renewal date"},
+	{"contract.signed_date", "契約締結日", "day of signature"},
+	{"contract", "契約内容", "contract"},
+	{"success_criteria", "成功基準", "success criteria"},
 	{"billing_contact", "請求先", "billing contact"},
 }
 

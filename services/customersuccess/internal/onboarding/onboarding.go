@@ -188,8 +188,10 @@ func (p *Plan) move(c command, actor access.Actor, reason, note string, now time
 		return err
 	}
 	to := arrows[p.State][c]
-	p.moved = append(p.moved, history.Transition{From: string(p.State), To: string(to), At: now, Actor: actor, Reason: reason,
-		Note: note, InFrom: now.Sub(p.StateSince)})
+	p.moved = append(p.moved, history.Transition{
+		From: string(p.State), To: string(to), At: now, Actor: actor, Reason: reason,
+		Note: note, InFrom: now.Sub(p.StateSince),
+	})
 	p.touch(now)
 	p.State, p.StateSince = to, now
 	return nil

@@ -67,8 +67,10 @@ func TestOnboarding(t *testing.T) {
 			t.Errorf("before the kickoff: %v", err)
 		}
 		r.Clock.Advance(48 * time.Hour)
-		plan, err := r.Plans.StartOnboarding(ctx, &pb.StartOnboardingRequest{Id: id, Etag: "1", Note: "オンラインで実施",
-			KickoffAt: timestamppb.New(r.Clock.Now().Add(-24 * time.Hour))})
+		plan, err := r.Plans.StartOnboarding(ctx, &pb.StartOnboardingRequest{
+			Id: id, Etag: "1", Note: "オンラインで実施",
+			KickoffAt: timestamppb.New(r.Clock.Now().Add(-24 * time.Hour)),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,11 +1,11 @@
 package subscription
 
 import (
+	moneypb "google.golang.org/genproto/googleapis/type/money"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
-	moneypb "google.golang.org/genproto/googleapis/type/money"
 )
 
 // Proto is the subscription as the contract writes it.

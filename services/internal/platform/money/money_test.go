@@ -91,8 +91,10 @@ func TestMRRRefuses(t *testing.T) {
 		want  error
 		field string
 	}{
-		"two currencies": {[]*handoffv1.ContractLine{{Quantity: 1, UnitPrice: yen(1), IntervalMonths: 1},
-			{Quantity: 1, UnitPrice: usd, IntervalMonths: 1}}, money.ErrMixed, "unit_price"},
+		"two currencies": {[]*handoffv1.ContractLine{
+			{Quantity: 1, UnitPrice: yen(1), IntervalMonths: 1},
+			{Quantity: 1, UnitPrice: usd, IntervalMonths: 1},
+		}, money.ErrMixed, "unit_price"},
 		"discount of another": {[]*handoffv1.ContractLine{{Quantity: 1, UnitPrice: yen(1), Discount: usd}}, money.ErrMixed, "discount"},
 		"discount too large":  {[]*handoffv1.ContractLine{{Quantity: 2, UnitPrice: yen(1), Discount: yen(3)}}, money.ErrNegative, "discount"},
 		"no price":            {[]*handoffv1.ContractLine{{Quantity: 2}}, money.ErrCurrency, "unit_price"},
