@@ -42,6 +42,9 @@ type Capture struct {
 	Consents     []Consent
 }
 
+// otherChannel is the channel of a touch that names none: an offer must carry one.
+const otherChannel = "OTHER"
+
 // Tidy brings a capture into the form in which it is matched and stored. A mail address or phone number that cannot be
 // understood is kept as it is: the doors decide whether they take it.
 func (c *Capture) Tidy(m *scoring.Model, now time.Time) {
@@ -49,6 +52,9 @@ func (c *Capture) Tidy(m *scoring.Model, now time.Time) {
 	c.Company.tidy(m, c.Person.mailKey())
 	t := &c.Touch
 	t.Channel, t.Campaign, t.Action = party.Fold(t.Channel), party.Fold(t.Campaign), party.Fold(t.Action)
+	if t.Channel == "" {
+		t.Channel = otherChannel
+	}
 	if t.At.IsZero() || t.At.After(now) {
 		t.At = now
 	}

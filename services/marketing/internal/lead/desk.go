@@ -240,3 +240,30 @@ func stateEvents(l *Lead) []event.Event {
 	}
 	return events
 }
+
+// Judgement is what Capture would make of a capture.
+type Judgement struct {
+	// LeadID is the lead that is there; empty for a new one.
+	LeadID   string
+	Excluded bool
+}
+
+// Preview says what Capture would do, and changes nothing. It does not see that two of the captures are about one person.
+func (d *Desk) Preview(ctx context.Context, tx store.Tx, captures []Capture) ([]Judgement, error) {
+	var keys, domains []string
+	for i := range captures {
+		keys, domains = append(keys, captures[i].Person.MatchKey()), append(domains, captures[i].domains()...)
+	}
+	b, err := readBook(ctx, tx, nil, keys, domains, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Judgement, len(captures))
+	for i := range captures {
+		out[i] = Judgement{LeadID: b.known[keys[i]], Excluded: ruleFor(b.rules, captures[i].domains()) != nil}
+	}
+	return out, nil
+}
+
+// Register makes the desk do its jobs.
+func (d *Desk) Register() { jobs.Register(d.Jobs, d.wake) }
