@@ -45,19 +45,49 @@ func (e *Engine) command(ctx context.Context, id string, c Command, make func(tx
 // AssignHandoff implements HandoffDeskService.
 func (d *desk) AssignHandoff(ctx context.Context, req *handoffv1.AssignHandoffRequest) (*handoffv1.Handoff, error) {
 	return d.e.command(ctx, req.GetId(), Assign, func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
-		previous := r.h.GetAssignee()
-		return change{
-			etag: req.GetEtag(),
-			prepare: func(h *handoffv1.Handoff, _ time.Time) error {
-				h.Assignee = req.GetAssignee()
-				return nil
-			},
-			hook: hooked(ctx, tx, cfg.OnAssigned),
-			event: func(h *handoffv1.Handoff) proto.Message {
-				return &handoffv1.HandoffAssigned{Handoff: h, PreviousAssignee: previous}
-			},
-		}, nil
+		return assignment(ctx, tx, r, cfg, req.GetEtag(), req.GetAssignee()), nil
 	})
+}
+
+// Assign puts a handoff of the inbox into somebody's hands, or back into the queue with an empty assignee, in the caller's
+// transaction: AssignHandoff of the desk for departments that assign their own records. OnAssigned runs. It does nothing
+// when the assignee is the same, and fails with DECISION_TAKEN or ILLEGAL_TRANSITION when the handoff is not OFFERED.
+func (e *Engine) Assign(ctx context.Context, tx store.Tx, handoffID, assignee string) (*handoffv1.Handoff, error) {
+	r, err := mustFind(ctx, tx, handoffID)
+	if err != nil {
+		return nil, err
+	}
+	if err := given(r, Assign); err != nil {
+		return nil, err
+	}
+	if err := possible(r, Assign); err != nil {
+		return nil, err
+	}
+	if r.h.GetAssignee() == assignee {
+		return r.h, nil
+	}
+	cfg := e.kind(r.h.GetKind(), In)
+	if cfg == nil {
+		cfg = &KindConfig{}
+	}
+	c := assignment(ctx, tx, r, cfg, "", assignee)
+	c.command = Assign
+	return e.apply(ctx, tx, r, c)
+}
+
+func assignment(ctx context.Context, tx store.Tx, r *entry, cfg *KindConfig, etag, assignee string) change {
+	previous := r.h.GetAssignee()
+	return change{
+		etag: etag,
+		prepare: func(h *handoffv1.Handoff, _ time.Time) error {
+			h.Assignee = assignee
+			return nil
+		},
+		hook: hooked(ctx, tx, cfg.OnAssigned),
+		event: func(h *handoffv1.Handoff) proto.Message {
+			return &handoffv1.HandoffAssigned{Handoff: h, PreviousAssignee: previous}
+		},
+	}
 }
 
 // AcceptHandoff implements HandoffDeskService.

@@ -27,6 +27,11 @@ func (r reasonRow) proto() *handoffv1.Reason {
 	}
 }
 
+// Reason looks up what a reason code of a kind means. It fails with REASON_UNKNOWN, which names the codes that there are.
+func (e *Engine) Reason(ctx context.Context, tx store.Tx, kind handoffv1.Kind, code string) (*handoffv1.Reason, error) {
+	return reasonFor(ctx, tx, kind, code)
+}
+
 // reasonFor is the reason of a code, which must apply to the kind.
 func reasonFor(ctx context.Context, tx store.Tx, kind handoffv1.Kind, code string) (*handoffv1.Reason, error) {
 	rows, err := store.Select[reasonRow](ctx, tx,
