@@ -34,14 +34,14 @@ func TestCancel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.GetState() != pb.CustomerState_CUSTOMER_STATE_HANDED_OVER || c.GetMrr().GetUnits() != 130_000 || c.GetTier() != pb.Tier_TIER_2 {
+		if c.GetState() != pb.Customer_STATE_HANDED_OVER || c.GetMrr().GetUnits() != 130_000 || c.GetTier() != pb.Tier_TIER_2 {
 			t.Errorf("one of two: %v, %v, %v", c.GetState(), c.GetMrr(), c.GetTier())
 		}
 		c, err = r.Customers.CancelSubscription(ctx, &pb.CancelSubscriptionRequest{Id: id, Etag: c.GetEtag(), Reason: "BUSINESS_CLOSED", Note: "廃業"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.GetState() != pb.CustomerState_CUSTOMER_STATE_CHURNED || c.GetMrr().GetUnits() != 0 || c.GetChurnedDate().GetDay() != 6 {
+		if c.GetState() != pb.Customer_STATE_CHURNED || c.GetMrr().GetUnits() != 0 || c.GetChurnedDate().GetDay() != 6 {
 			t.Errorf("the last one: %v, %v, %v", c.GetState(), c.GetMrr(), c.GetChurnedDate())
 		}
 		if last := c.GetTransitions()[1]; last.GetReason() != "BUSINESS_CLOSED" || last.GetNote() != "廃業" || last.GetActor().GetId() != "suzuki" {
@@ -51,7 +51,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("ledger %s", got)
 		}
 		plans, err := r.Plans.ListOnboardingPlans(ctx, &pb.ListOnboardingPlansRequest{CustomerId: id})
-		if err != nil || plans.GetPlans()[0].GetState() != pb.OnboardingPlanState_ONBOARDING_PLAN_STATE_CANCELLED {
+		if err != nil || plans.GetPlans()[0].GetState() != pb.OnboardingPlan_STATE_CANCELLED {
 			t.Errorf("plan %v, %v", plans.GetPlans(), err)
 		}
 		_, err = r.Customers.CancelSubscription(ctx, &pb.CancelSubscriptionRequest{Id: id, Reason: "NOT_USED"})
@@ -84,13 +84,13 @@ func TestReactivate(t *testing.T) {
 			t.Errorf("before it churned: %v", err)
 		}
 		c, err := r.Customers.ReactivateCustomer(ctx, &pb.ReactivateCustomerRequest{Id: id, Note: "戻ってきた"})
-		if err != nil || c.GetState() != pb.CustomerState_CUSTOMER_STATE_ONBOARDING || c.GetMrr().GetUnits() != 130_000 || c.GetChurnedDate() != nil {
+		if err != nil || c.GetState() != pb.Customer_STATE_ONBOARDING || c.GetMrr().GetUnits() != 130_000 || c.GetChurnedDate() != nil {
 			t.Fatalf("%v, %v", c, err)
 		}
 		cancel()
 		// Field sales wins it back.
 		accept(t, r, rig.Further(first, rig.Line(1, 50_000)))
-		if c = get(t, r, id); c.GetState() != pb.CustomerState_CUSTOMER_STATE_ONBOARDING || c.GetMrr().GetUnits() != 50_000 {
+		if c = get(t, r, id); c.GetState() != pb.Customer_STATE_ONBOARDING || c.GetMrr().GetUnits() != 50_000 {
 			t.Errorf("%v, %v", c.GetState(), c.GetMrr())
 		}
 		if got := kinds(t, r, id); got != "NEW CHURN REACTIVATION CHURN REACTIVATION" {
@@ -98,7 +98,7 @@ func TestReactivate(t *testing.T) {
 		}
 		plans, err := r.Plans.ListOnboardingPlans(ctx, &pb.ListOnboardingPlansRequest{
 			CustomerId: id,
-			States:     []pb.OnboardingPlanState{pb.OnboardingPlanState_ONBOARDING_PLAN_STATE_PLANNED},
+			States:     []pb.OnboardingPlan_State{pb.OnboardingPlan_STATE_PLANNED},
 		})
 		if err != nil || len(plans.GetPlans()) != 1 {
 			t.Errorf("plans %v, %v", plans.GetPlans(), err)
@@ -134,7 +134,7 @@ func TestCancelForADayToCome(t *testing.T) {
 			t.Fatal(err)
 		}
 		sub := c.GetSubscriptions()[0]
-		if c.GetState() != pb.CustomerState_CUSTOMER_STATE_HANDED_OVER || sub.GetState() != pb.SubscriptionState_SUBSCRIPTION_STATE_CANCELLING || c.GetEtag() != "2" {
+		if c.GetState() != pb.Customer_STATE_HANDED_OVER || sub.GetState() != pb.Subscription_STATE_CANCELLING || c.GetEtag() != "2" {
 			t.Errorf("scheduled: %v, %v, etag %s", c.GetState(), sub.GetState(), c.GetEtag())
 		}
 		job := &jobs.Job[customer.EndSubscription]{Args: customer.EndSubscription{CustomerID: id, SubscriptionID: sub.GetId()}}
@@ -149,7 +149,7 @@ func TestCancelForADayToCome(t *testing.T) {
 			}
 		}
 		c = get(t, r, id)
-		if c.GetState() != pb.CustomerState_CUSTOMER_STATE_CHURNED || c.GetMrr().GetUnits() != 0 || c.GetChurnedDate().GetDay() != 30 {
+		if c.GetState() != pb.Customer_STATE_CHURNED || c.GetMrr().GetUnits() != 0 || c.GetChurnedDate().GetDay() != 30 {
 			t.Errorf("on the day: %v, %v, %v", c.GetState(), c.GetMrr(), c.GetChurnedDate())
 		}
 		if got := kinds(t, r, id); got != "NEW CHURN" {

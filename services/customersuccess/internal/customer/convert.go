@@ -35,8 +35,8 @@ func stateChanged(c *Customer, t history.Transition) proto.Message {
 	}
 }
 
-func stateProto(s State) pb.CustomerState {
-	return pb.CustomerState(pb.CustomerState_value["CUSTOMER_STATE_"+string(s)])
+func stateProto(s State) pb.Customer_State {
+	return pb.Customer_State(pb.Customer_State_value["STATE_"+string(s)])
 }
 
 func tierProto(t Tier) pb.Tier { return pb.Tier(pb.Tier_value[string(t)]) }

@@ -55,7 +55,7 @@ func (s *Server) ListCustomers(ctx context.Context, req *pb.ListCustomersRequest
 	if err != nil {
 		return nil, err
 	}
-	f := Filter{States: short(req.GetStates(), "CUSTOMER_STATE_"), CSM: req.GetCsm(), JourneyID: req.GetJourneyId()}
+	f := Filter{States: short(req.GetStates(), "STATE_"), CSM: req.GetCsm(), JourneyID: req.GetJourneyId()}
 	if req.GetTier() != pb.Tier_TIER_UNSPECIFIED {
 		f.Tier = Tier(req.GetTier().String())
 	}
@@ -93,7 +93,7 @@ func (s *Server) ListSubscriptions(ctx context.Context, req *pb.ListSubscription
 		if _, err := s.customers.Get(ctx, tx, req.GetCustomerId()); err != nil {
 			return nil, err
 		}
-		list, err := subscription.List(ctx, tx, req.GetCustomerId(), short(req.GetStates(), "SUBSCRIPTION_STATE_"), after, limit+1)
+		list, err := subscription.List(ctx, tx, req.GetCustomerId(), short(req.GetStates(), "STATE_"), after, limit+1)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,7 @@ func (s *Server) ListMrrMovements(ctx context.Context, req *pb.ListMrrMovementsR
 	if err != nil {
 		return nil, err
 	}
-	f := subscription.MovementFilter{CustomerID: req.GetCustomerId(), Kinds: short(req.GetKinds(), "MOVEMENT_KIND_")}
+	f := subscription.MovementFilter{CustomerID: req.GetCustomerId(), Kinds: short(req.GetKinds(), "KIND_")}
 	if f.From, err = readDate("effective_from", req.GetEffectiveFrom(), ""); err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func kinds(t *testing.T, r *rig.Rig, id string) string {
 	var names []string
 	var sum int64
 	for _, m := range slices.Backward(res.GetMovements()) {
-		names = append(names, strings.TrimPrefix(m.GetKind().String(), "MOVEMENT_KIND_"))
+		names = append(names, strings.TrimPrefix(m.GetKind().String(), "KIND_"))
 		sum += m.GetAmount().GetUnits()
 	}
 	if got := get(t, r, id).GetCommittedMrr().GetUnits(); got != sum {
@@ -69,7 +69,7 @@ func TestAcceptMakesTheCustomer(t *testing.T) {
 	rig.Engines(t, func(t *testing.T, r *rig.Rig) {
 		h := rig.Handoff(nil)
 		c := get(t, r, accept(t, r, h))
-		if c.GetState() != pb.CustomerState_CUSTOMER_STATE_HANDED_OVER || c.GetCsm() != "sato" || c.GetEtag() != "1" ||
+		if c.GetState() != pb.Customer_STATE_HANDED_OVER || c.GetCsm() != "sato" || c.GetEtag() != "1" ||
 			c.GetAccountId() != h.GetAccountId() || c.GetJourneyId() != h.GetJourneyId() {
 			t.Errorf("customer %v", c)
 		}
@@ -279,8 +279,8 @@ func TestListPagesAndFilters(t *testing.T) {
 			req  *pb.ListCustomersRequest
 			want []string
 		}{
-			"state":     {&pb.ListCustomersRequest{States: []pb.CustomerState{pb.CustomerState_CUSTOMER_STATE_CHURNED}}, nil},
-			"two":       {&pb.ListCustomersRequest{States: []pb.CustomerState{pb.CustomerState_CUSTOMER_STATE_CHURNED, pb.CustomerState_CUSTOMER_STATE_HANDED_OVER}}, ids},
+			"state":     {&pb.ListCustomersRequest{States: []pb.Customer_State{pb.Customer_STATE_CHURNED}}, nil},
+			"two":       {&pb.ListCustomersRequest{States: []pb.Customer_State{pb.Customer_STATE_CHURNED, pb.Customer_STATE_HANDED_OVER}}, ids},
 			"csm":       {&pb.ListCustomersRequest{Csm: "tanaka"}, ids[1:2]},
 			"domain":    {&pb.ListCustomersRequest{Domain: "Other.example.jp"}, ids[1:2]},
 			"journey":   {&pb.ListCustomersRequest{JourneyId: journey}, ids[:1]},

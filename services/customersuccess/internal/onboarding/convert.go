@@ -25,7 +25,7 @@ func sideProto(s Side) pb.OwnerSide { return pb.OwnerSide(pb.OwnerSide_value["OW
 func (p *Plan) proto(day civil.Date) *pb.OnboardingPlan {
 	out := &pb.OnboardingPlan{
 		Id: p.ID, CustomerId: p.CustomerID, JourneyId: p.JourneyID, HandoffId: p.HandoffID, TemplateCode: p.Template,
-		State:     pb.OnboardingPlanState(pb.OnboardingPlanState_value["ONBOARDING_PLAN_STATE_"+string(p.State)]),
+		State:     pb.OnboardingPlan_State(pb.OnboardingPlan_State_value["STATE_"+string(p.State)]),
 		StartDate: p.StartDate.Proto(), DueDate: p.DueDate().Proto(), Overdue: p.Overdue(day), Etag: etag.Format(p.Version),
 		KickoffAt: orUnset(p.KickoffAt), CompletedAt: orUnset(p.CompletedAt),
 		CreateTime: timestamppb.New(p.CreatedAt), UpdateTime: timestamppb.New(p.UpdatedAt),
@@ -40,7 +40,7 @@ func (p *Plan) proto(day civil.Date) *pb.OnboardingPlan {
 func (m *Milestone) proto(day civil.Date, running bool) *pb.Milestone {
 	out := &pb.Milestone{
 		Code: m.Code, Label: &typev1.Label{Ja: m.LabelJa, En: m.LabelEn}, OwnerSide: sideProto(m.Side), Mandatory: m.Mandatory,
-		DueDate: m.DueDate.Proto(), State: pb.MilestoneState(pb.MilestoneState_value["MILESTONE_STATE_"+string(m.State)]),
+		DueDate: m.DueDate.Proto(), State: pb.Milestone_State(pb.Milestone_State_value["STATE_"+string(m.State)]),
 		DecidedAt: orUnset(m.DecidedAt), Note: m.Note, Overdue: running && m.Overdue(day),
 	}
 	if m.State != Open {

@@ -71,7 +71,7 @@ func (s *Server) ListOnboardingPlans(ctx context.Context, req *pb.ListOnboarding
 	}
 	f := Filter{CustomerID: req.GetCustomerId()}
 	for _, state := range req.GetStates() {
-		f.States = append(f.States, strings.TrimPrefix(state.String(), "ONBOARDING_PLAN_STATE_"))
+		f.States = append(f.States, strings.TrimPrefix(state.String(), "STATE_"))
 	}
 	if req.GetOverdue() {
 		f.OverdueOn = s.today()

@@ -35,7 +35,7 @@ func begin(t *testing.T, r *rig.Rig, h *handoffv1.Handoff) *pb.OnboardingPlan {
 	return res.GetPlans()[0]
 }
 
-func state(t *testing.T, r *rig.Rig, p *pb.OnboardingPlan) pb.CustomerState {
+func state(t *testing.T, r *rig.Rig, p *pb.OnboardingPlan) pb.Customer_State {
 	t.Helper()
 	c, err := r.Customers.GetCustomer(t.Context(), &pb.GetCustomerRequest{Id: p.GetCustomerId()})
 	if err != nil {
@@ -50,7 +50,7 @@ func TestOnboarding(t *testing.T) {
 		ctx := rig.As(t.Context(), "sato")
 		h := rig.Handoff(nil)
 		plan := begin(t, r, h)
-		if plan.GetState() != pb.OnboardingPlanState_ONBOARDING_PLAN_STATE_PLANNED || len(plan.GetMilestones()) != 6 ||
+		if plan.GetState() != pb.OnboardingPlan_STATE_PLANNED || len(plan.GetMilestones()) != 6 ||
 			plan.GetHandoffId() != h.GetId() || plan.GetTemplateCode() != "default" {
 			t.Fatalf("planned %v", plan)
 		}
@@ -74,10 +74,10 @@ func TestOnboarding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if due, _ := civil.FromProto(plan.GetDueDate()); due != "2026-05-07" || plan.GetMilestones()[0].GetState() != pb.MilestoneState_MILESTONE_STATE_DONE {
+		if due, _ := civil.FromProto(plan.GetDueDate()); due != "2026-05-07" || plan.GetMilestones()[0].GetState() != pb.Milestone_STATE_DONE {
 			t.Errorf("started: due %s, %v", due, plan.GetMilestones()[0])
 		}
-		if got := state(t, r, plan); got != pb.CustomerState_CUSTOMER_STATE_ONBOARDING {
+		if got := state(t, r, plan); got != pb.Customer_STATE_ONBOARDING {
 			t.Errorf("customer %v", got)
 		}
 		if got := r.Fulfilled.IDs(); len(got) != 1 || got[0] != h.GetId() {
@@ -105,14 +105,14 @@ func TestOnboarding(t *testing.T) {
 		if plan, err = r.Plans.CompleteOnboarding(ctx, &pb.CompleteOnboardingRequest{Id: id, Etag: plan.GetEtag()}); err != nil {
 			t.Fatal(err)
 		}
-		if plan.GetState() != pb.OnboardingPlanState_ONBOARDING_PLAN_STATE_COMPLETED || len(plan.GetTransitions()) != 3 || plan.GetEtag() != "8" {
+		if plan.GetState() != pb.OnboardingPlan_STATE_COMPLETED || len(plan.GetTransitions()) != 3 || plan.GetEtag() != "8" {
 			t.Errorf("completed %v", plan)
 		}
-		if got := state(t, r, plan); got != pb.CustomerState_CUSTOMER_STATE_ADOPTION {
+		if got := state(t, r, plan); got != pb.Customer_STATE_ADOPTION {
 			t.Errorf("customer %v", got)
 		}
 		if c, err := r.Customers.MarkRetained(ctx, &pb.MarkRetainedRequest{Id: plan.GetCustomerId()}); err != nil ||
-			c.GetState() != pb.CustomerState_CUSTOMER_STATE_RETENTION || len(c.GetTransitions()) != 4 {
+			c.GetState() != pb.Customer_STATE_RETENTION || len(c.GetTransitions()) != 4 {
 			t.Errorf("retained %v, %v", c, err)
 		}
 		got, err := r.Plans.GetOnboardingPlan(ctx, &pb.GetOnboardingPlanRequest{Id: id})
@@ -160,7 +160,7 @@ func TestListOverdue(t *testing.T) {
 		if _, err := r.Plans.StartOnboarding(ctx, &pb.StartOnboardingRequest{Id: early.GetId()}); err != nil {
 			t.Fatal(err)
 		}
-		overdue := func(states ...pb.OnboardingPlanState) []*pb.OnboardingPlan {
+		overdue := func(states ...pb.OnboardingPlan_State) []*pb.OnboardingPlan {
 			res, err := r.Plans.ListOnboardingPlans(ctx, &pb.ListOnboardingPlansRequest{Overdue: true, States: states})
 			if err != nil {
 				t.Fatal(err)
@@ -176,7 +176,7 @@ func TestListOverdue(t *testing.T) {
 			t.Errorf("the day after: %v", got)
 		}
 		r.Clock.Set(civil.Date("2026-04-17").Start())
-		if got := overdue(pb.OnboardingPlanState_ONBOARDING_PLAN_STATE_IN_PROGRESS); len(got) != 1 || got[0].GetId() != early.GetId() {
+		if got := overdue(pb.OnboardingPlan_STATE_IN_PROGRESS); len(got) != 1 || got[0].GetId() != early.GetId() {
 			t.Errorf("running ones: %v", got)
 		}
 		if _, err := r.Customers.CancelSubscription(ctx, &pb.CancelSubscriptionRequest{Id: late.GetCustomerId(), Reason: "NOT_USED"}); err != nil {

@@ -12,7 +12,7 @@ import (
 func (s *Subscription) Proto() *pb.Subscription {
 	p := &pb.Subscription{
 		Id: s.ID, CustomerId: s.CustomerID, JourneyId: s.JourneyID, HandoffId: s.HandoffID, OpportunityId: s.OpportunityID,
-		State:     pb.SubscriptionState(pb.SubscriptionState_value["SUBSCRIPTION_STATE_"+string(s.State)]),
+		State:     pb.Subscription_State(pb.Subscription_State_value["STATE_"+string(s.State)]),
 		Mrr:       s.money(s.MRR),
 		StartDate: s.StartDate.Proto(), EndDate: s.EndDate.Proto(), RenewalDate: s.RenewalDate.Proto(), SignedDate: s.SignedDate.Proto(),
 		TermMonths: s.TermMonths, NoticeDays: s.NoticeDays, SpecialTerms: s.SpecialTerms,
@@ -39,7 +39,7 @@ func (s *Subscription) money(minor int64) *moneypb.Money {
 func (m Movement) Proto() *pb.MrrMovement {
 	return &pb.MrrMovement{
 		Id: m.ID, CustomerId: m.CustomerID, SubscriptionId: m.SubscriptionID, JourneyId: m.JourneyID,
-		Kind:          pb.MovementKind(pb.MovementKind_value["MOVEMENT_KIND_"+string(m.Kind)]),
+		Kind:          pb.MrrMovement_Kind(pb.MrrMovement_Kind_value["KIND_"+string(m.Kind)]),
 		Amount:        money.Amount{Minor: m.Amount, Currency: m.Currency}.Proto(),
 		EffectiveDate: m.EffectiveDate.Proto(), Reason: m.Reason, CreateTime: timestamppb.New(m.CreatedAt), Actor: m.Actor.Proto(),
 	}

@@ -36,71 +36,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// State of a customer.
-type CustomerState int32
-
-const (
-	// Not set.
-	CustomerState_CUSTOMER_STATE_UNSPECIFIED CustomerState = 0
-	// Taken over from field sales; the kickoff is due.
-	CustomerState_CUSTOMER_STATE_HANDED_OVER CustomerState = 1
-	// The kickoff was held; the onboarding plan is being worked through.
-	CustomerState_CUSTOMER_STATE_ONBOARDING CustomerState = 2
-	// Onboarded; uses the product and learns to get value from it.
-	CustomerState_CUSTOMER_STATE_ADOPTION CustomerState = 3
-	// The product is a habit; keep and grow.
-	CustomerState_CUSTOMER_STATE_RETENTION CustomerState = 4
-	// Has no active subscription any more.
-	CustomerState_CUSTOMER_STATE_CHURNED CustomerState = 5
-)
-
-// Enum value maps for CustomerState.
-var (
-	CustomerState_name = map[int32]string{
-		0: "CUSTOMER_STATE_UNSPECIFIED",
-		1: "CUSTOMER_STATE_HANDED_OVER",
-		2: "CUSTOMER_STATE_ONBOARDING",
-		3: "CUSTOMER_STATE_ADOPTION",
-		4: "CUSTOMER_STATE_RETENTION",
-		5: "CUSTOMER_STATE_CHURNED",
-	}
-	CustomerState_value = map[string]int32{
-		"CUSTOMER_STATE_UNSPECIFIED": 0,
-		"CUSTOMER_STATE_HANDED_OVER": 1,
-		"CUSTOMER_STATE_ONBOARDING":  2,
-		"CUSTOMER_STATE_ADOPTION":    3,
-		"CUSTOMER_STATE_RETENTION":   4,
-		"CUSTOMER_STATE_CHURNED":     5,
-	}
-)
-
-func (x CustomerState) Enum() *CustomerState {
-	p := new(CustomerState)
-	*p = x
-	return p
-}
-
-func (x CustomerState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (CustomerState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[0].Descriptor()
-}
-
-func (CustomerState) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[0]
-}
-
-func (x CustomerState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use CustomerState.Descriptor instead.
-func (CustomerState) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{0}
-}
-
 // Tier of a customer: how much it means to us.
 type Tier int32
 
@@ -142,11 +77,11 @@ func (x Tier) String() string {
 }
 
 func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[1].Descriptor()
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[0].Descriptor()
 }
 
 func (Tier) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[1]
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[0]
 }
 
 func (x Tier) Number() protoreflect.EnumNumber {
@@ -155,7 +90,7 @@ func (x Tier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Tier.Descriptor instead.
 func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{1}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{0}
 }
 
 // How a customer is looked after.
@@ -199,11 +134,11 @@ func (x TouchModel) String() string {
 }
 
 func (TouchModel) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[2].Descriptor()
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[1].Descriptor()
 }
 
 func (TouchModel) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[2]
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[1]
 }
 
 func (x TouchModel) Number() protoreflect.EnumNumber {
@@ -212,7 +147,7 @@ func (x TouchModel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TouchModel.Descriptor instead.
 func (TouchModel) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{1}
 }
 
 // Which team of customer success owns a customer.
@@ -256,11 +191,11 @@ func (x OwnerTeam) String() string {
 }
 
 func (OwnerTeam) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[3].Descriptor()
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[2].Descriptor()
 }
 
 func (OwnerTeam) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[3]
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[2]
 }
 
 func (x OwnerTeam) Number() protoreflect.EnumNumber {
@@ -269,7 +204,7 @@ func (x OwnerTeam) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OwnerTeam.Descriptor instead.
 func (OwnerTeam) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{2}
 }
 
 // What a contact is to us.
@@ -309,11 +244,11 @@ func (x ContactRole) String() string {
 }
 
 func (ContactRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[4].Descriptor()
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[3].Descriptor()
 }
 
 func (ContactRole) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[4]
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[3]
 }
 
 func (x ContactRole) Number() protoreflect.EnumNumber {
@@ -322,7 +257,72 @@ func (x ContactRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ContactRole.Descriptor instead.
 func (ContactRole) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{4}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{3}
+}
+
+// State of a customer.
+type Customer_State int32
+
+const (
+	// Not set.
+	Customer_STATE_UNSPECIFIED Customer_State = 0
+	// Taken over from field sales; the kickoff is due.
+	Customer_STATE_HANDED_OVER Customer_State = 1
+	// The kickoff was held; the onboarding plan is being worked through.
+	Customer_STATE_ONBOARDING Customer_State = 2
+	// Onboarded; uses the product and learns to get value from it.
+	Customer_STATE_ADOPTION Customer_State = 3
+	// The product is a habit; keep and grow.
+	Customer_STATE_RETENTION Customer_State = 4
+	// Has no active subscription any more.
+	Customer_STATE_CHURNED Customer_State = 5
+)
+
+// Enum value maps for Customer_State.
+var (
+	Customer_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_HANDED_OVER",
+		2: "STATE_ONBOARDING",
+		3: "STATE_ADOPTION",
+		4: "STATE_RETENTION",
+		5: "STATE_CHURNED",
+	}
+	Customer_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_HANDED_OVER": 1,
+		"STATE_ONBOARDING":  2,
+		"STATE_ADOPTION":    3,
+		"STATE_RETENTION":   4,
+		"STATE_CHURNED":     5,
+	}
+)
+
+func (x Customer_State) Enum() *Customer_State {
+	p := new(Customer_State)
+	*p = x
+	return p
+}
+
+func (x Customer_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Customer_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[4].Descriptor()
+}
+
+func (Customer_State) Type() protoreflect.EnumType {
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[4]
+}
+
+func (x Customer_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Customer_State.Descriptor instead.
+func (Customer_State) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{0, 0}
 }
 
 // Customer is a company that bought, and what customer success knows of it.
@@ -341,7 +341,7 @@ type Customer struct {
 	// The people we know there. Left out of lists.
 	Contacts []*Contact `protobuf:"bytes,6,rep,name=contacts,proto3" json:"contacts,omitempty"`
 	// Where it stands.
-	State CustomerState `protobuf:"varint,7,opt,name=state,proto3,enum=tasuki.customersuccess.v1.CustomerState" json:"state,omitempty"`
+	State Customer_State `protobuf:"varint,7,opt,name=state,proto3,enum=tasuki.customersuccess.v1.Customer_State" json:"state,omitempty"`
 	// The tier that counts: the override while there is one, else the rule's.
 	Tier Tier `protobuf:"varint,8,opt,name=tier,proto3,enum=tasuki.customersuccess.v1.Tier" json:"tier,omitempty"`
 	// What the rule says, and why.
@@ -450,11 +450,11 @@ func (x *Customer) GetContacts() []*Contact {
 	return nil
 }
 
-func (x *Customer) GetState() CustomerState {
+func (x *Customer) GetState() Customer_State {
 	if x != nil {
 		return x.State
 	}
-	return CustomerState_CUSTOMER_STATE_UNSPECIFIED
+	return Customer_STATE_UNSPECIFIED
 }
 
 func (x *Customer) GetTier() Tier {
@@ -988,7 +988,7 @@ type ListCustomersRequest struct {
 	// `next_page_token` of the page before; the filters must be the same.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only these states.
-	States []CustomerState `protobuf:"varint,3,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.CustomerState" json:"states,omitempty"`
+	States []Customer_State `protobuf:"varint,3,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.Customer_State" json:"states,omitempty"`
 	// Only this tier (the one that counts).
 	Tier Tier `protobuf:"varint,4,opt,name=tier,proto3,enum=tasuki.customersuccess.v1.Tier" json:"tier,omitempty"`
 	// Only those that this person looks after.
@@ -1045,7 +1045,7 @@ func (x *ListCustomersRequest) GetPageToken() string {
 	return ""
 }
 
-func (x *ListCustomersRequest) GetStates() []CustomerState {
+func (x *ListCustomersRequest) GetStates() []Customer_State {
 	if x != nil {
 		return x.States
 	}
@@ -1509,7 +1509,7 @@ type ListSubscriptionsRequest struct {
 	// `next_page_token` of the page before; the filters must be the same.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only these states.
-	States        []SubscriptionState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.SubscriptionState" json:"states,omitempty"`
+	States        []Subscription_State `protobuf:"varint,4,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.Subscription_State" json:"states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1565,7 +1565,7 @@ func (x *ListSubscriptionsRequest) GetPageToken() string {
 	return ""
 }
 
-func (x *ListSubscriptionsRequest) GetStates() []SubscriptionState {
+func (x *ListSubscriptionsRequest) GetStates() []Subscription_State {
 	if x != nil {
 		return x.States
 	}
@@ -1637,7 +1637,7 @@ type ListMrrMovementsRequest struct {
 	// `next_page_token` of the page before; the filters must be the same.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only these kinds.
-	Kinds []MovementKind `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=tasuki.customersuccess.v1.MovementKind" json:"kinds,omitempty"`
+	Kinds []MrrMovement_Kind `protobuf:"varint,4,rep,packed,name=kinds,proto3,enum=tasuki.customersuccess.v1.MrrMovement_Kind" json:"kinds,omitempty"`
 	// Only lines effective on this day or later.
 	EffectiveFrom *date.Date `protobuf:"bytes,5,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
 	// Only lines effective before this day.
@@ -1697,7 +1697,7 @@ func (x *ListMrrMovementsRequest) GetPageToken() string {
 	return ""
 }
 
-func (x *ListMrrMovementsRequest) GetKinds() []MovementKind {
+func (x *ListMrrMovementsRequest) GetKinds() []MrrMovement_Kind {
 	if x != nil {
 		return x.Kinds
 	}
@@ -1777,7 +1777,8 @@ var File_tasuki_customersuccess_v1_customer_proto protoreflect.FileDescriptor
 
 const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"(tasuki/customersuccess/v1/customer.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1dtasuki/access/v1/access.proto\x1a,tasuki/customersuccess/v1/subscription.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xad\t\n" +
+	"(tasuki/customersuccess/v1/customer.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1dtasuki/access/v1/access.proto\x1a,tasuki/customersuccess/v1/subscription.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xb8\n" +
+	"\n" +
 	"\bCustomer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1786,8 +1787,8 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"journey_id\x18\x03 \x01(\tR\tjourneyId\x12\x1b\n" +
 	"\tperson_id\x18\x04 \x01(\tR\bpersonId\x121\n" +
 	"\acompany\x18\x05 \x01(\v2\x17.tasuki.type.v1.CompanyR\acompany\x12>\n" +
-	"\bcontacts\x18\x06 \x03(\v2\".tasuki.customersuccess.v1.ContactR\bcontacts\x12C\n" +
-	"\x05state\x18\a \x01(\x0e2(.tasuki.customersuccess.v1.CustomerStateB\x03\xe0A\x03R\x05state\x123\n" +
+	"\bcontacts\x18\x06 \x03(\v2\".tasuki.customersuccess.v1.ContactR\bcontacts\x12D\n" +
+	"\x05state\x18\a \x01(\x0e2).tasuki.customersuccess.v1.Customer.StateB\x03\xe0A\x03R\x05state\x123\n" +
 	"\x04tier\x18\b \x01(\x0e2\x1f.tasuki.customersuccess.v1.TierR\x04tier\x12D\n" +
 	"\ttier_rule\x18\t \x01(\v2'.tasuki.customersuccess.v1.TierDecisionR\btierRule\x12L\n" +
 	"\rtier_override\x18\n" +
@@ -1808,7 +1809,14 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\vcreate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"u\n" +
+	"updateTime\"\x87\x01\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11STATE_HANDED_OVER\x10\x01\x12\x14\n" +
+	"\x10STATE_ONBOARDING\x10\x02\x12\x12\n" +
+	"\x0eSTATE_ADOPTION\x10\x03\x12\x13\n" +
+	"\x0fSTATE_RETENTION\x10\x04\x12\x11\n" +
+	"\rSTATE_CHURNED\x10\x05\"u\n" +
 	"\aContact\x12.\n" +
 	"\x06person\x18\x01 \x01(\v2\x16.tasuki.type.v1.PersonR\x06person\x12:\n" +
 	"\x04role\x18\x02 \x01(\x0e2&.tasuki.customersuccess.v1.ContactRoleR\x04role\"\x84\x01\n" +
@@ -1838,12 +1846,12 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x05label\x18\x02 \x01(\v2\x15.tasuki.type.v1.LabelR\x05label\x12,\n" +
 	"\bdue_date\x18\x03 \x01(\v2\x11.google.type.DateR\adueDate\"1\n" +
 	"\x12GetCustomerRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xe1\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xe2\x02\n" +
 	"\x14ListCustomersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12Q\n" +
-	"\x06states\x18\x03 \x03(\x0e2(.tasuki.customersuccess.v1.CustomerStateB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12R\n" +
+	"\x06states\x18\x03 \x03(\x0e2).tasuki.customersuccess.v1.Customer.StateB\x0f\xbaH\f\x92\x01\t\x10\n" +
 	"\"\x05\x82\x01\x02\x10\x01R\x06states\x12=\n" +
 	"\x04tier\x18\x04 \x01(\x0e2\x1f.tasuki.customersuccess.v1.TierB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04tier\x12\x1a\n" +
 	"\x03csm\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x03csm\x12*\n" +
@@ -1890,38 +1898,31 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x13MarkRetainedRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12\x1c\n" +
-	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xee\x01\n" +
+	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xef\x01\n" +
 	"\x18ListSubscriptionsRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12U\n" +
-	"\x06states\x18\x04 \x03(\x0e2,.tasuki.customersuccess.v1.SubscriptionStateB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12V\n" +
+	"\x06states\x18\x04 \x03(\x0e2-.tasuki.customersuccess.v1.Subscription.StateB\x0f\xbaH\f\x92\x01\t\x10\n" +
 	"\"\x05\x82\x01\x02\x10\x01R\x06states\"\x92\x01\n" +
 	"\x19ListSubscriptionsResponse\x12M\n" +
 	"\rsubscriptions\x18\x01 \x03(\v2'.tasuki.customersuccess.v1.SubscriptionR\rsubscriptions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xde\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe2\x02\n" +
 	"\x17ListMrrMovementsRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12N\n" +
-	"\x05kinds\x18\x04 \x03(\x0e2'.tasuki.customersuccess.v1.MovementKindB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12R\n" +
+	"\x05kinds\x18\x04 \x03(\x0e2+.tasuki.customersuccess.v1.MrrMovement.KindB\x0f\xbaH\f\x92\x01\t\x10\n" +
 	"\"\x05\x82\x01\x02\x10\x01R\x05kinds\x128\n" +
 	"\x0eeffective_from\x18\x05 \x01(\v2\x11.google.type.DateR\reffectiveFrom\x12<\n" +
 	"\x10effective_before\x18\x06 \x01(\v2\x11.google.type.DateR\x0feffectiveBefore\"\x88\x01\n" +
 	"\x18ListMrrMovementsResponse\x12D\n" +
 	"\tmovements\x18\x01 \x03(\v2&.tasuki.customersuccess.v1.MrrMovementR\tmovements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc5\x01\n" +
-	"\rCustomerState\x12\x1e\n" +
-	"\x1aCUSTOMER_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
-	"\x1aCUSTOMER_STATE_HANDED_OVER\x10\x01\x12\x1d\n" +
-	"\x19CUSTOMER_STATE_ONBOARDING\x10\x02\x12\x1b\n" +
-	"\x17CUSTOMER_STATE_ADOPTION\x10\x03\x12\x1c\n" +
-	"\x18CUSTOMER_STATE_RETENTION\x10\x04\x12\x1a\n" +
-	"\x16CUSTOMER_STATE_CHURNED\x10\x05*@\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*@\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -1971,11 +1972,11 @@ func file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP() []byte {
 var file_tasuki_customersuccess_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_tasuki_customersuccess_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tasuki_customersuccess_v1_customer_proto_goTypes = []any{
-	(CustomerState)(0),                // 0: tasuki.customersuccess.v1.CustomerState
-	(Tier)(0),                         // 1: tasuki.customersuccess.v1.Tier
-	(TouchModel)(0),                   // 2: tasuki.customersuccess.v1.TouchModel
-	(OwnerTeam)(0),                    // 3: tasuki.customersuccess.v1.OwnerTeam
-	(ContactRole)(0),                  // 4: tasuki.customersuccess.v1.ContactRole
+	(Tier)(0),                         // 0: tasuki.customersuccess.v1.Tier
+	(TouchModel)(0),                   // 1: tasuki.customersuccess.v1.TouchModel
+	(OwnerTeam)(0),                    // 2: tasuki.customersuccess.v1.OwnerTeam
+	(ContactRole)(0),                  // 3: tasuki.customersuccess.v1.ContactRole
+	(Customer_State)(0),               // 4: tasuki.customersuccess.v1.Customer.State
 	(*Customer)(nil),                  // 5: tasuki.customersuccess.v1.Customer
 	(*Contact)(nil),                   // 6: tasuki.customersuccess.v1.Contact
 	(*TierDecision)(nil),              // 7: tasuki.customersuccess.v1.TierDecision
@@ -2003,19 +2004,19 @@ var file_tasuki_customersuccess_v1_customer_proto_goTypes = []any{
 	(*v1.Label)(nil),                  // 29: tasuki.type.v1.Label
 	(*v1.Actor)(nil),                  // 30: tasuki.type.v1.Actor
 	(*v11.ClosedWonPayload)(nil),      // 31: tasuki.handoff.v1.ClosedWonPayload
-	(SubscriptionState)(0),            // 32: tasuki.customersuccess.v1.SubscriptionState
-	(MovementKind)(0),                 // 33: tasuki.customersuccess.v1.MovementKind
+	(Subscription_State)(0),           // 32: tasuki.customersuccess.v1.Subscription.State
+	(MrrMovement_Kind)(0),             // 33: tasuki.customersuccess.v1.MrrMovement.Kind
 	(*MrrMovement)(nil),               // 34: tasuki.customersuccess.v1.MrrMovement
 }
 var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
 	22, // 0: tasuki.customersuccess.v1.Customer.company:type_name -> tasuki.type.v1.Company
 	6,  // 1: tasuki.customersuccess.v1.Customer.contacts:type_name -> tasuki.customersuccess.v1.Contact
-	0,  // 2: tasuki.customersuccess.v1.Customer.state:type_name -> tasuki.customersuccess.v1.CustomerState
-	1,  // 3: tasuki.customersuccess.v1.Customer.tier:type_name -> tasuki.customersuccess.v1.Tier
+	4,  // 2: tasuki.customersuccess.v1.Customer.state:type_name -> tasuki.customersuccess.v1.Customer.State
+	0,  // 3: tasuki.customersuccess.v1.Customer.tier:type_name -> tasuki.customersuccess.v1.Tier
 	7,  // 4: tasuki.customersuccess.v1.Customer.tier_rule:type_name -> tasuki.customersuccess.v1.TierDecision
 	8,  // 5: tasuki.customersuccess.v1.Customer.tier_override:type_name -> tasuki.customersuccess.v1.TierOverride
-	2,  // 6: tasuki.customersuccess.v1.Customer.touch_model:type_name -> tasuki.customersuccess.v1.TouchModel
-	3,  // 7: tasuki.customersuccess.v1.Customer.owner_team:type_name -> tasuki.customersuccess.v1.OwnerTeam
+	1,  // 6: tasuki.customersuccess.v1.Customer.touch_model:type_name -> tasuki.customersuccess.v1.TouchModel
+	2,  // 7: tasuki.customersuccess.v1.Customer.owner_team:type_name -> tasuki.customersuccess.v1.OwnerTeam
 	23, // 8: tasuki.customersuccess.v1.Customer.mrr:type_name -> google.type.Money
 	23, // 9: tasuki.customersuccess.v1.Customer.committed_mrr:type_name -> google.type.Money
 	9,  // 10: tasuki.customersuccess.v1.Customer.handovers:type_name -> tasuki.customersuccess.v1.HandoverDocument
@@ -2025,10 +2026,10 @@ var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
 	27, // 14: tasuki.customersuccess.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
 	27, // 15: tasuki.customersuccess.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
 	28, // 16: tasuki.customersuccess.v1.Contact.person:type_name -> tasuki.type.v1.Person
-	4,  // 17: tasuki.customersuccess.v1.Contact.role:type_name -> tasuki.customersuccess.v1.ContactRole
-	1,  // 18: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
+	3,  // 17: tasuki.customersuccess.v1.Contact.role:type_name -> tasuki.customersuccess.v1.ContactRole
+	0,  // 18: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
 	29, // 19: tasuki.customersuccess.v1.TierDecision.label:type_name -> tasuki.type.v1.Label
-	1,  // 20: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
+	0,  // 20: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
 	26, // 21: tasuki.customersuccess.v1.TierOverride.until:type_name -> google.type.Date
 	30, // 22: tasuki.customersuccess.v1.TierOverride.by:type_name -> tasuki.type.v1.Actor
 	27, // 23: tasuki.customersuccess.v1.TierOverride.at:type_name -> google.protobuf.Timestamp
@@ -2038,16 +2039,16 @@ var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
 	30, // 27: tasuki.customersuccess.v1.HandoverDocument.accepted_by:type_name -> tasuki.type.v1.Actor
 	29, // 28: tasuki.customersuccess.v1.HandoverGap.label:type_name -> tasuki.type.v1.Label
 	26, // 29: tasuki.customersuccess.v1.HandoverGap.due_date:type_name -> google.type.Date
-	0,  // 30: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.CustomerState
-	1,  // 31: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
+	4,  // 30: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.Customer.State
+	0,  // 31: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
 	5,  // 32: tasuki.customersuccess.v1.ListCustomersResponse.customers:type_name -> tasuki.customersuccess.v1.Customer
-	1,  // 33: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
+	0,  // 33: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
 	26, // 34: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_until:type_name -> google.type.Date
 	26, // 35: tasuki.customersuccess.v1.CancelSubscriptionRequest.effective_date:type_name -> google.type.Date
 	26, // 36: tasuki.customersuccess.v1.ReactivateCustomerRequest.effective_date:type_name -> google.type.Date
-	32, // 37: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.SubscriptionState
+	32, // 37: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.Subscription.State
 	24, // 38: tasuki.customersuccess.v1.ListSubscriptionsResponse.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
-	33, // 39: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MovementKind
+	33, // 39: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
 	26, // 40: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_from:type_name -> google.type.Date
 	26, // 41: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_before:type_name -> google.type.Date
 	34, // 42: tasuki.customersuccess.v1.ListMrrMovementsResponse.movements:type_name -> tasuki.customersuccess.v1.MrrMovement

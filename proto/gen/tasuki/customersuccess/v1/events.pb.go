@@ -134,9 +134,9 @@ type CustomerStateChanged struct {
 	// The account.
 	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// The state before.
-	From CustomerState `protobuf:"varint,3,opt,name=from,proto3,enum=tasuki.customersuccess.v1.CustomerState" json:"from,omitempty"`
+	From Customer_State `protobuf:"varint,3,opt,name=from,proto3,enum=tasuki.customersuccess.v1.Customer_State" json:"from,omitempty"`
 	// The state after.
-	To CustomerState `protobuf:"varint,4,opt,name=to,proto3,enum=tasuki.customersuccess.v1.CustomerState" json:"to,omitempty"`
+	To Customer_State `protobuf:"varint,4,opt,name=to,proto3,enum=tasuki.customersuccess.v1.Customer_State" json:"to,omitempty"`
 	// Reason code, where one was due.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Free text.
@@ -189,18 +189,18 @@ func (x *CustomerStateChanged) GetAccountId() string {
 	return ""
 }
 
-func (x *CustomerStateChanged) GetFrom() CustomerState {
+func (x *CustomerStateChanged) GetFrom() Customer_State {
 	if x != nil {
 		return x.From
 	}
-	return CustomerState_CUSTOMER_STATE_UNSPECIFIED
+	return Customer_STATE_UNSPECIFIED
 }
 
-func (x *CustomerStateChanged) GetTo() CustomerState {
+func (x *CustomerStateChanged) GetTo() Customer_State {
 	if x != nil {
 		return x.To
 	}
-	return CustomerState_CUSTOMER_STATE_UNSPECIFIED
+	return Customer_STATE_UNSPECIFIED
 }
 
 func (x *CustomerStateChanged) GetReason() string {
@@ -748,14 +748,14 @@ const file_tasuki_customersuccess_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"handoff_id\x18\x02 \x01(\tR\thandoffId\"R\n" +
 	"\x0fCustomerUpdated\x12?\n" +
-	"\bcustomer\x18\x01 \x01(\v2#.tasuki.customersuccess.v1.CustomerR\bcustomer\"\xfa\x01\n" +
+	"\bcustomer\x18\x01 \x01(\v2#.tasuki.customersuccess.v1.CustomerR\bcustomer\"\xfc\x01\n" +
 	"\x14CustomerStateChanged\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12\x1d\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\tR\taccountId\x12<\n" +
-	"\x04from\x18\x03 \x01(\x0e2(.tasuki.customersuccess.v1.CustomerStateR\x04from\x128\n" +
-	"\x02to\x18\x04 \x01(\x0e2(.tasuki.customersuccess.v1.CustomerStateR\x02to\x12\x16\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12=\n" +
+	"\x04from\x18\x03 \x01(\x0e2).tasuki.customersuccess.v1.Customer.StateR\x04from\x129\n" +
+	"\x02to\x18\x04 \x01(\x0e2).tasuki.customersuccess.v1.Customer.StateR\x02to\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\"\xa4\x01\n" +
 	"\x15CancellationScheduled\x12\x1f\n" +
@@ -825,7 +825,7 @@ var file_tasuki_customersuccess_v1_events_proto_goTypes = []any{
 	(*OnboardingCompleted)(nil),   // 9: tasuki.customersuccess.v1.OnboardingCompleted
 	(*OnboardingCancelled)(nil),   // 10: tasuki.customersuccess.v1.OnboardingCancelled
 	(*Customer)(nil),              // 11: tasuki.customersuccess.v1.Customer
-	(CustomerState)(0),            // 12: tasuki.customersuccess.v1.CustomerState
+	(Customer_State)(0),           // 12: tasuki.customersuccess.v1.Customer.State
 	(*Subscription)(nil),          // 13: tasuki.customersuccess.v1.Subscription
 	(*MrrMovement)(nil),           // 14: tasuki.customersuccess.v1.MrrMovement
 	(*money.Money)(nil),           // 15: google.type.Money
@@ -836,8 +836,8 @@ var file_tasuki_customersuccess_v1_events_proto_goTypes = []any{
 var file_tasuki_customersuccess_v1_events_proto_depIdxs = []int32{
 	11, // 0: tasuki.customersuccess.v1.CustomerCreated.customer:type_name -> tasuki.customersuccess.v1.Customer
 	11, // 1: tasuki.customersuccess.v1.CustomerUpdated.customer:type_name -> tasuki.customersuccess.v1.Customer
-	12, // 2: tasuki.customersuccess.v1.CustomerStateChanged.from:type_name -> tasuki.customersuccess.v1.CustomerState
-	12, // 3: tasuki.customersuccess.v1.CustomerStateChanged.to:type_name -> tasuki.customersuccess.v1.CustomerState
+	12, // 2: tasuki.customersuccess.v1.CustomerStateChanged.from:type_name -> tasuki.customersuccess.v1.Customer.State
+	12, // 3: tasuki.customersuccess.v1.CustomerStateChanged.to:type_name -> tasuki.customersuccess.v1.Customer.State
 	13, // 4: tasuki.customersuccess.v1.CancellationScheduled.subscription:type_name -> tasuki.customersuccess.v1.Subscription
 	14, // 5: tasuki.customersuccess.v1.MrrMoved.movement:type_name -> tasuki.customersuccess.v1.MrrMovement
 	15, // 6: tasuki.customersuccess.v1.MrrMoved.committed_mrr:type_name -> google.type.Money

@@ -29,124 +29,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// State of an onboarding plan.
-type OnboardingPlanState int32
-
-const (
-	// Not set.
-	OnboardingPlanState_ONBOARDING_PLAN_STATE_UNSPECIFIED OnboardingPlanState = 0
-	// Waits for the kickoff.
-	OnboardingPlanState_ONBOARDING_PLAN_STATE_PLANNED OnboardingPlanState = 1
-	// The kickoff was held.
-	OnboardingPlanState_ONBOARDING_PLAN_STATE_IN_PROGRESS OnboardingPlanState = 2
-	// The customer is onboarded. Final.
-	OnboardingPlanState_ONBOARDING_PLAN_STATE_COMPLETED OnboardingPlanState = 3
-	// The customer churned before the end. Final.
-	OnboardingPlanState_ONBOARDING_PLAN_STATE_CANCELLED OnboardingPlanState = 4
-)
-
-// Enum value maps for OnboardingPlanState.
-var (
-	OnboardingPlanState_name = map[int32]string{
-		0: "ONBOARDING_PLAN_STATE_UNSPECIFIED",
-		1: "ONBOARDING_PLAN_STATE_PLANNED",
-		2: "ONBOARDING_PLAN_STATE_IN_PROGRESS",
-		3: "ONBOARDING_PLAN_STATE_COMPLETED",
-		4: "ONBOARDING_PLAN_STATE_CANCELLED",
-	}
-	OnboardingPlanState_value = map[string]int32{
-		"ONBOARDING_PLAN_STATE_UNSPECIFIED": 0,
-		"ONBOARDING_PLAN_STATE_PLANNED":     1,
-		"ONBOARDING_PLAN_STATE_IN_PROGRESS": 2,
-		"ONBOARDING_PLAN_STATE_COMPLETED":   3,
-		"ONBOARDING_PLAN_STATE_CANCELLED":   4,
-	}
-)
-
-func (x OnboardingPlanState) Enum() *OnboardingPlanState {
-	p := new(OnboardingPlanState)
-	*p = x
-	return p
-}
-
-func (x OnboardingPlanState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (OnboardingPlanState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[0].Descriptor()
-}
-
-func (OnboardingPlanState) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[0]
-}
-
-func (x OnboardingPlanState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use OnboardingPlanState.Descriptor instead.
-func (OnboardingPlanState) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{0}
-}
-
-// State of a milestone.
-type MilestoneState int32
-
-const (
-	// Not set.
-	MilestoneState_MILESTONE_STATE_UNSPECIFIED MilestoneState = 0
-	// Not reached yet.
-	MilestoneState_MILESTONE_STATE_OPEN MilestoneState = 1
-	// Reached. Final.
-	MilestoneState_MILESTONE_STATE_DONE MilestoneState = 2
-	// Left out; optional ones only. Final.
-	MilestoneState_MILESTONE_STATE_SKIPPED MilestoneState = 3
-)
-
-// Enum value maps for MilestoneState.
-var (
-	MilestoneState_name = map[int32]string{
-		0: "MILESTONE_STATE_UNSPECIFIED",
-		1: "MILESTONE_STATE_OPEN",
-		2: "MILESTONE_STATE_DONE",
-		3: "MILESTONE_STATE_SKIPPED",
-	}
-	MilestoneState_value = map[string]int32{
-		"MILESTONE_STATE_UNSPECIFIED": 0,
-		"MILESTONE_STATE_OPEN":        1,
-		"MILESTONE_STATE_DONE":        2,
-		"MILESTONE_STATE_SKIPPED":     3,
-	}
-)
-
-func (x MilestoneState) Enum() *MilestoneState {
-	p := new(MilestoneState)
-	*p = x
-	return p
-}
-
-func (x MilestoneState) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (MilestoneState) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[1].Descriptor()
-}
-
-func (MilestoneState) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[1]
-}
-
-func (x MilestoneState) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use MilestoneState.Descriptor instead.
-func (MilestoneState) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{1}
-}
-
 // On which side of the table the owner of a milestone sits.
 type OwnerSide int32
 
@@ -184,11 +66,11 @@ func (x OwnerSide) String() string {
 }
 
 func (OwnerSide) Descriptor() protoreflect.EnumDescriptor {
-	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[2].Descriptor()
+	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[0].Descriptor()
 }
 
 func (OwnerSide) Type() protoreflect.EnumType {
-	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[2]
+	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[0]
 }
 
 func (x OwnerSide) Number() protoreflect.EnumNumber {
@@ -197,7 +79,125 @@ func (x OwnerSide) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OwnerSide.Descriptor instead.
 func (OwnerSide) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{0}
+}
+
+// State of an onboarding plan.
+type OnboardingPlan_State int32
+
+const (
+	// Not set.
+	OnboardingPlan_STATE_UNSPECIFIED OnboardingPlan_State = 0
+	// Waits for the kickoff.
+	OnboardingPlan_STATE_PLANNED OnboardingPlan_State = 1
+	// The kickoff was held.
+	OnboardingPlan_STATE_IN_PROGRESS OnboardingPlan_State = 2
+	// The customer is onboarded. Final.
+	OnboardingPlan_STATE_COMPLETED OnboardingPlan_State = 3
+	// The customer churned before the end. Final.
+	OnboardingPlan_STATE_CANCELLED OnboardingPlan_State = 4
+)
+
+// Enum value maps for OnboardingPlan_State.
+var (
+	OnboardingPlan_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_PLANNED",
+		2: "STATE_IN_PROGRESS",
+		3: "STATE_COMPLETED",
+		4: "STATE_CANCELLED",
+	}
+	OnboardingPlan_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_PLANNED":     1,
+		"STATE_IN_PROGRESS": 2,
+		"STATE_COMPLETED":   3,
+		"STATE_CANCELLED":   4,
+	}
+)
+
+func (x OnboardingPlan_State) Enum() *OnboardingPlan_State {
+	p := new(OnboardingPlan_State)
+	*p = x
+	return p
+}
+
+func (x OnboardingPlan_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnboardingPlan_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[1].Descriptor()
+}
+
+func (OnboardingPlan_State) Type() protoreflect.EnumType {
+	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[1]
+}
+
+func (x OnboardingPlan_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnboardingPlan_State.Descriptor instead.
+func (OnboardingPlan_State) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// State of a milestone.
+type Milestone_State int32
+
+const (
+	// Not set.
+	Milestone_STATE_UNSPECIFIED Milestone_State = 0
+	// Not reached yet.
+	Milestone_STATE_OPEN Milestone_State = 1
+	// Reached. Final.
+	Milestone_STATE_DONE Milestone_State = 2
+	// Left out; optional ones only. Final.
+	Milestone_STATE_SKIPPED Milestone_State = 3
+)
+
+// Enum value maps for Milestone_State.
+var (
+	Milestone_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_OPEN",
+		2: "STATE_DONE",
+		3: "STATE_SKIPPED",
+	}
+	Milestone_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_OPEN":        1,
+		"STATE_DONE":        2,
+		"STATE_SKIPPED":     3,
+	}
+)
+
+func (x Milestone_State) Enum() *Milestone_State {
+	p := new(Milestone_State)
+	*p = x
+	return p
+}
+
+func (x Milestone_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Milestone_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[2].Descriptor()
+}
+
+func (Milestone_State) Type() protoreflect.EnumType {
+	return &file_tasuki_customersuccess_v1_onboarding_proto_enumTypes[2]
+}
+
+func (x Milestone_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Milestone_State.Descriptor instead.
+func (Milestone_State) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP(), []int{1, 0}
 }
 
 // OnboardingPlan is what has to happen until the customer gets value, and how far it has come.
@@ -214,7 +214,7 @@ type OnboardingPlan struct {
 	// Code of the template it was made from.
 	TemplateCode string `protobuf:"bytes,5,opt,name=template_code,json=templateCode,proto3" json:"template_code,omitempty"`
 	// Where it stands.
-	State OnboardingPlanState `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.OnboardingPlanState" json:"state,omitempty"`
+	State OnboardingPlan_State `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.OnboardingPlan_State" json:"state,omitempty"`
 	// The day from which due dates count: the expected start before the kickoff, the day of the kickoff after it.
 	StartDate *date.Date `protobuf:"bytes,7,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
 	// The day by which all mandatory milestones should be done.
@@ -304,11 +304,11 @@ func (x *OnboardingPlan) GetTemplateCode() string {
 	return ""
 }
 
-func (x *OnboardingPlan) GetState() OnboardingPlanState {
+func (x *OnboardingPlan) GetState() OnboardingPlan_State {
 	if x != nil {
 		return x.State
 	}
-	return OnboardingPlanState_ONBOARDING_PLAN_STATE_UNSPECIFIED
+	return OnboardingPlan_STATE_UNSPECIFIED
 }
 
 func (x *OnboardingPlan) GetStartDate() *date.Date {
@@ -395,7 +395,7 @@ type Milestone struct {
 	// By when; a calendar day of the company's time zone.
 	DueDate *date.Date `protobuf:"bytes,5,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
 	// Where it stands.
-	State MilestoneState `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.MilestoneState" json:"state,omitempty"`
+	State Milestone_State `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.Milestone_State" json:"state,omitempty"`
 	// When it was reached or left out (UTC); not set while open.
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
 	// Who recorded it.
@@ -473,11 +473,11 @@ func (x *Milestone) GetDueDate() *date.Date {
 	return nil
 }
 
-func (x *Milestone) GetState() MilestoneState {
+func (x *Milestone) GetState() Milestone_State {
 	if x != nil {
 		return x.State
 	}
-	return MilestoneState_MILESTONE_STATE_UNSPECIFIED
+	return Milestone_STATE_UNSPECIFIED
 }
 
 func (x *Milestone) GetDecidedAt() *timestamppb.Timestamp {
@@ -710,7 +710,7 @@ type ListOnboardingPlansRequest struct {
 	// Only this customer.
 	CustomerId string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// Only these states.
-	States []OnboardingPlanState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.OnboardingPlanState" json:"states,omitempty"`
+	States []OnboardingPlan_State `protobuf:"varint,4,rep,packed,name=states,proto3,enum=tasuki.customersuccess.v1.OnboardingPlan_State" json:"states,omitempty"`
 	// Only those with an open milestone past its due date.
 	Overdue       bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -768,7 +768,7 @@ func (x *ListOnboardingPlansRequest) GetCustomerId() string {
 	return ""
 }
 
-func (x *ListOnboardingPlansRequest) GetStates() []OnboardingPlanState {
+func (x *ListOnboardingPlansRequest) GetStates() []OnboardingPlan_State {
 	if x != nil {
 		return x.States
 	}
@@ -1243,7 +1243,7 @@ var File_tasuki_customersuccess_v1_onboarding_proto protoreflect.FileDescriptor
 
 const file_tasuki_customersuccess_v1_onboarding_proto_rawDesc = "" +
 	"\n" +
-	"*tasuki/customersuccess/v1/onboarding.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x19tasuki/type/v1/type.proto\"\xf5\x05\n" +
+	"*tasuki/customersuccess/v1/onboarding.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x19tasuki/type/v1/type.proto\"\xea\x06\n" +
 	"\x0eOnboardingPlan\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -1252,8 +1252,8 @@ const file_tasuki_customersuccess_v1_onboarding_proto_rawDesc = "" +
 	"journey_id\x18\x03 \x01(\tR\tjourneyId\x12\x1d\n" +
 	"\n" +
 	"handoff_id\x18\x04 \x01(\tR\thandoffId\x12#\n" +
-	"\rtemplate_code\x18\x05 \x01(\tR\ftemplateCode\x12I\n" +
-	"\x05state\x18\x06 \x01(\x0e2..tasuki.customersuccess.v1.OnboardingPlanStateB\x03\xe0A\x03R\x05state\x120\n" +
+	"\rtemplate_code\x18\x05 \x01(\tR\ftemplateCode\x12J\n" +
+	"\x05state\x18\x06 \x01(\x0e2/.tasuki.customersuccess.v1.OnboardingPlan.StateB\x03\xe0A\x03R\x05state\x120\n" +
 	"\n" +
 	"start_date\x18\a \x01(\v2\x11.google.type.DateR\tstartDate\x12,\n" +
 	"\bdue_date\x18\b \x01(\v2\x11.google.type.DateR\adueDate\x129\n" +
@@ -1270,22 +1270,35 @@ const file_tasuki_customersuccess_v1_onboarding_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xc2\x03\n" +
+	"updateTime\"r\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_PLANNED\x10\x01\x12\x15\n" +
+	"\x11STATE_IN_PROGRESS\x10\x02\x12\x13\n" +
+	"\x0fSTATE_COMPLETED\x10\x03\x12\x13\n" +
+	"\x0fSTATE_CANCELLED\x10\x04\"\x96\x04\n" +
 	"\tMilestone\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12+\n" +
 	"\x05label\x18\x02 \x01(\v2\x15.tasuki.type.v1.LabelR\x05label\x12C\n" +
 	"\n" +
 	"owner_side\x18\x03 \x01(\x0e2$.tasuki.customersuccess.v1.OwnerSideR\townerSide\x12\x1c\n" +
 	"\tmandatory\x18\x04 \x01(\bR\tmandatory\x12,\n" +
-	"\bdue_date\x18\x05 \x01(\v2\x11.google.type.DateR\adueDate\x12D\n" +
-	"\x05state\x18\x06 \x01(\x0e2).tasuki.customersuccess.v1.MilestoneStateB\x03\xe0A\x03R\x05state\x129\n" +
+	"\bdue_date\x18\x05 \x01(\v2\x11.google.type.DateR\adueDate\x12E\n" +
+	"\x05state\x18\x06 \x01(\x0e2*.tasuki.customersuccess.v1.Milestone.StateB\x03\xe0A\x03R\x05state\x129\n" +
 	"\n" +
 	"decided_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x124\n" +
 	"\n" +
 	"decided_by\x18\b \x01(\v2\x15.tasuki.type.v1.ActorR\tdecidedBy\x12\x12\n" +
 	"\x04note\x18\t \x01(\tR\x04note\x12\x18\n" +
 	"\aoverdue\x18\n" +
-	" \x01(\bR\aoverdue\"\xa3\x01\n" +
+	" \x01(\bR\aoverdue\"Q\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"STATE_OPEN\x10\x01\x12\x0e\n" +
+	"\n" +
+	"STATE_DONE\x10\x02\x12\x11\n" +
+	"\rSTATE_SKIPPED\x10\x03\"\xa3\x01\n" +
 	"\x12OnboardingTemplate\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12+\n" +
 	"\x05label\x18\x02 \x01(\v2\x15.tasuki.type.v1.LabelR\x05label\x12L\n" +
@@ -1300,14 +1313,14 @@ const file_tasuki_customersuccess_v1_onboarding_proto_rawDesc = "" +
 	"\bdue_days\x18\x04 \x01(\x05R\adueDays\x12\x1c\n" +
 	"\tmandatory\x18\x05 \x01(\bR\tmandatory\"7\n" +
 	"\x18GetOnboardingPlanRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x8c\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x8d\x02\n" +
 	"\x1aListOnboardingPlansRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12,\n" +
 	"\vcustomer_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
-	"customerId\x12W\n" +
-	"\x06states\x18\x04 \x03(\x0e2..tasuki.customersuccess.v1.OnboardingPlanStateB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"customerId\x12X\n" +
+	"\x06states\x18\x04 \x03(\x0e2/.tasuki.customersuccess.v1.OnboardingPlan.StateB\x0f\xbaH\f\x92\x01\t\x10\n" +
 	"\"\x05\x82\x01\x02\x10\x01R\x06states\x12\x18\n" +
 	"\aoverdue\x18\x05 \x01(\bR\aoverdue\"\x86\x01\n" +
 	"\x1bListOnboardingPlansResponse\x12?\n" +
@@ -1340,18 +1353,7 @@ const file_tasuki_customersuccess_v1_onboarding_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x96\x01\n" +
 	"\x1fListOnboardingTemplatesResponse\x12K\n" +
 	"\ttemplates\x18\x01 \x03(\v2-.tasuki.customersuccess.v1.OnboardingTemplateR\ttemplates\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xd0\x01\n" +
-	"\x13OnboardingPlanState\x12%\n" +
-	"!ONBOARDING_PLAN_STATE_UNSPECIFIED\x10\x00\x12!\n" +
-	"\x1dONBOARDING_PLAN_STATE_PLANNED\x10\x01\x12%\n" +
-	"!ONBOARDING_PLAN_STATE_IN_PROGRESS\x10\x02\x12#\n" +
-	"\x1fONBOARDING_PLAN_STATE_COMPLETED\x10\x03\x12#\n" +
-	"\x1fONBOARDING_PLAN_STATE_CANCELLED\x10\x04*\x82\x01\n" +
-	"\x0eMilestoneState\x12\x1f\n" +
-	"\x1bMILESTONE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14MILESTONE_STATE_OPEN\x10\x01\x12\x18\n" +
-	"\x14MILESTONE_STATE_DONE\x10\x02\x12\x1b\n" +
-	"\x17MILESTONE_STATE_SKIPPED\x10\x03*W\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*W\n" +
 	"\tOwnerSide\x12\x1a\n" +
 	"\x16OWNER_SIDE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OWNER_SIDE_VENDOR\x10\x01\x12\x17\n" +
@@ -1380,9 +1382,9 @@ func file_tasuki_customersuccess_v1_onboarding_proto_rawDescGZIP() []byte {
 var file_tasuki_customersuccess_v1_onboarding_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_tasuki_customersuccess_v1_onboarding_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tasuki_customersuccess_v1_onboarding_proto_goTypes = []any{
-	(OnboardingPlanState)(0),                // 0: tasuki.customersuccess.v1.OnboardingPlanState
-	(MilestoneState)(0),                     // 1: tasuki.customersuccess.v1.MilestoneState
-	(OwnerSide)(0),                          // 2: tasuki.customersuccess.v1.OwnerSide
+	(OwnerSide)(0),                          // 0: tasuki.customersuccess.v1.OwnerSide
+	(OnboardingPlan_State)(0),               // 1: tasuki.customersuccess.v1.OnboardingPlan.State
+	(Milestone_State)(0),                    // 2: tasuki.customersuccess.v1.Milestone.State
 	(*OnboardingPlan)(nil),                  // 3: tasuki.customersuccess.v1.OnboardingPlan
 	(*Milestone)(nil),                       // 4: tasuki.customersuccess.v1.Milestone
 	(*OnboardingTemplate)(nil),              // 5: tasuki.customersuccess.v1.OnboardingTemplate
@@ -1403,7 +1405,7 @@ var file_tasuki_customersuccess_v1_onboarding_proto_goTypes = []any{
 	(*v1.Actor)(nil),                        // 20: tasuki.type.v1.Actor
 }
 var file_tasuki_customersuccess_v1_onboarding_proto_depIdxs = []int32{
-	0,  // 0: tasuki.customersuccess.v1.OnboardingPlan.state:type_name -> tasuki.customersuccess.v1.OnboardingPlanState
+	1,  // 0: tasuki.customersuccess.v1.OnboardingPlan.state:type_name -> tasuki.customersuccess.v1.OnboardingPlan.State
 	16, // 1: tasuki.customersuccess.v1.OnboardingPlan.start_date:type_name -> google.type.Date
 	16, // 2: tasuki.customersuccess.v1.OnboardingPlan.due_date:type_name -> google.type.Date
 	17, // 3: tasuki.customersuccess.v1.OnboardingPlan.kickoff_at:type_name -> google.protobuf.Timestamp
@@ -1413,16 +1415,16 @@ var file_tasuki_customersuccess_v1_onboarding_proto_depIdxs = []int32{
 	17, // 7: tasuki.customersuccess.v1.OnboardingPlan.create_time:type_name -> google.protobuf.Timestamp
 	17, // 8: tasuki.customersuccess.v1.OnboardingPlan.update_time:type_name -> google.protobuf.Timestamp
 	19, // 9: tasuki.customersuccess.v1.Milestone.label:type_name -> tasuki.type.v1.Label
-	2,  // 10: tasuki.customersuccess.v1.Milestone.owner_side:type_name -> tasuki.customersuccess.v1.OwnerSide
+	0,  // 10: tasuki.customersuccess.v1.Milestone.owner_side:type_name -> tasuki.customersuccess.v1.OwnerSide
 	16, // 11: tasuki.customersuccess.v1.Milestone.due_date:type_name -> google.type.Date
-	1,  // 12: tasuki.customersuccess.v1.Milestone.state:type_name -> tasuki.customersuccess.v1.MilestoneState
+	2,  // 12: tasuki.customersuccess.v1.Milestone.state:type_name -> tasuki.customersuccess.v1.Milestone.State
 	17, // 13: tasuki.customersuccess.v1.Milestone.decided_at:type_name -> google.protobuf.Timestamp
 	20, // 14: tasuki.customersuccess.v1.Milestone.decided_by:type_name -> tasuki.type.v1.Actor
 	19, // 15: tasuki.customersuccess.v1.OnboardingTemplate.label:type_name -> tasuki.type.v1.Label
 	6,  // 16: tasuki.customersuccess.v1.OnboardingTemplate.milestones:type_name -> tasuki.customersuccess.v1.TemplateMilestone
 	19, // 17: tasuki.customersuccess.v1.TemplateMilestone.label:type_name -> tasuki.type.v1.Label
-	2,  // 18: tasuki.customersuccess.v1.TemplateMilestone.owner_side:type_name -> tasuki.customersuccess.v1.OwnerSide
-	0,  // 19: tasuki.customersuccess.v1.ListOnboardingPlansRequest.states:type_name -> tasuki.customersuccess.v1.OnboardingPlanState
+	0,  // 18: tasuki.customersuccess.v1.TemplateMilestone.owner_side:type_name -> tasuki.customersuccess.v1.OwnerSide
+	1,  // 19: tasuki.customersuccess.v1.ListOnboardingPlansRequest.states:type_name -> tasuki.customersuccess.v1.OnboardingPlan.State
 	3,  // 20: tasuki.customersuccess.v1.ListOnboardingPlansResponse.plans:type_name -> tasuki.customersuccess.v1.OnboardingPlan
 	17, // 21: tasuki.customersuccess.v1.StartOnboardingRequest.kickoff_at:type_name -> google.protobuf.Timestamp
 	17, // 22: tasuki.customersuccess.v1.CompleteMilestoneRequest.completed_at:type_name -> google.protobuf.Timestamp

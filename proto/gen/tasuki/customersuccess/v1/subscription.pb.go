@@ -29,125 +29,125 @@ const (
 )
 
 // State of a subscription.
-type SubscriptionState int32
+type Subscription_State int32
 
 const (
 	// Not set.
-	SubscriptionState_SUBSCRIPTION_STATE_UNSPECIFIED SubscriptionState = 0
+	Subscription_STATE_UNSPECIFIED Subscription_State = 0
 	// In force, or signed and about to begin.
-	SubscriptionState_SUBSCRIPTION_STATE_ACTIVE SubscriptionState = 1
+	Subscription_STATE_ACTIVE Subscription_State = 1
 	// Cancelled for a day that has not come yet; counts as active until then.
-	SubscriptionState_SUBSCRIPTION_STATE_CANCELLING SubscriptionState = 2
+	Subscription_STATE_CANCELLING Subscription_State = 2
 	// Ended. Final.
-	SubscriptionState_SUBSCRIPTION_STATE_CANCELLED SubscriptionState = 3
+	Subscription_STATE_CANCELLED Subscription_State = 3
 )
 
-// Enum value maps for SubscriptionState.
+// Enum value maps for Subscription_State.
 var (
-	SubscriptionState_name = map[int32]string{
-		0: "SUBSCRIPTION_STATE_UNSPECIFIED",
-		1: "SUBSCRIPTION_STATE_ACTIVE",
-		2: "SUBSCRIPTION_STATE_CANCELLING",
-		3: "SUBSCRIPTION_STATE_CANCELLED",
+	Subscription_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_ACTIVE",
+		2: "STATE_CANCELLING",
+		3: "STATE_CANCELLED",
 	}
-	SubscriptionState_value = map[string]int32{
-		"SUBSCRIPTION_STATE_UNSPECIFIED": 0,
-		"SUBSCRIPTION_STATE_ACTIVE":      1,
-		"SUBSCRIPTION_STATE_CANCELLING":  2,
-		"SUBSCRIPTION_STATE_CANCELLED":   3,
+	Subscription_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_ACTIVE":      1,
+		"STATE_CANCELLING":  2,
+		"STATE_CANCELLED":   3,
 	}
 )
 
-func (x SubscriptionState) Enum() *SubscriptionState {
-	p := new(SubscriptionState)
+func (x Subscription_State) Enum() *Subscription_State {
+	p := new(Subscription_State)
 	*p = x
 	return p
 }
 
-func (x SubscriptionState) String() string {
+func (x Subscription_State) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (SubscriptionState) Descriptor() protoreflect.EnumDescriptor {
+func (Subscription_State) Descriptor() protoreflect.EnumDescriptor {
 	return file_tasuki_customersuccess_v1_subscription_proto_enumTypes[0].Descriptor()
 }
 
-func (SubscriptionState) Type() protoreflect.EnumType {
+func (Subscription_State) Type() protoreflect.EnumType {
 	return &file_tasuki_customersuccess_v1_subscription_proto_enumTypes[0]
 }
 
-func (x SubscriptionState) Number() protoreflect.EnumNumber {
+func (x Subscription_State) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use SubscriptionState.Descriptor instead.
-func (SubscriptionState) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_subscription_proto_rawDescGZIP(), []int{0}
+// Deprecated: Use Subscription_State.Descriptor instead.
+func (Subscription_State) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_subscription_proto_rawDescGZIP(), []int{0, 0}
 }
 
 // Why recurring revenue moved.
-type MovementKind int32
+type MrrMovement_Kind int32
 
 const (
 	// Not set.
-	MovementKind_MOVEMENT_KIND_UNSPECIFIED MovementKind = 0
+	MrrMovement_KIND_UNSPECIFIED MrrMovement_Kind = 0
 	// The customer's first subscription.
-	MovementKind_MOVEMENT_KIND_NEW MovementKind = 1
+	MrrMovement_KIND_NEW MrrMovement_Kind = 1
 	// More of it, while something was active already.
-	MovementKind_MOVEMENT_KIND_EXPANSION MovementKind = 2
+	MrrMovement_KIND_EXPANSION MrrMovement_Kind = 2
 	// Less of it, while something stays active.
-	MovementKind_MOVEMENT_KIND_CONTRACTION MovementKind = 3
+	MrrMovement_KIND_CONTRACTION MrrMovement_Kind = 3
 	// The last active subscription ended.
-	MovementKind_MOVEMENT_KIND_CHURN MovementKind = 4
+	MrrMovement_KIND_CHURN MrrMovement_Kind = 4
 	// A churned customer came back.
-	MovementKind_MOVEMENT_KIND_REACTIVATION MovementKind = 5
+	MrrMovement_KIND_REACTIVATION MrrMovement_Kind = 5
 )
 
-// Enum value maps for MovementKind.
+// Enum value maps for MrrMovement_Kind.
 var (
-	MovementKind_name = map[int32]string{
-		0: "MOVEMENT_KIND_UNSPECIFIED",
-		1: "MOVEMENT_KIND_NEW",
-		2: "MOVEMENT_KIND_EXPANSION",
-		3: "MOVEMENT_KIND_CONTRACTION",
-		4: "MOVEMENT_KIND_CHURN",
-		5: "MOVEMENT_KIND_REACTIVATION",
+	MrrMovement_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_NEW",
+		2: "KIND_EXPANSION",
+		3: "KIND_CONTRACTION",
+		4: "KIND_CHURN",
+		5: "KIND_REACTIVATION",
 	}
-	MovementKind_value = map[string]int32{
-		"MOVEMENT_KIND_UNSPECIFIED":  0,
-		"MOVEMENT_KIND_NEW":          1,
-		"MOVEMENT_KIND_EXPANSION":    2,
-		"MOVEMENT_KIND_CONTRACTION":  3,
-		"MOVEMENT_KIND_CHURN":        4,
-		"MOVEMENT_KIND_REACTIVATION": 5,
+	MrrMovement_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":  0,
+		"KIND_NEW":          1,
+		"KIND_EXPANSION":    2,
+		"KIND_CONTRACTION":  3,
+		"KIND_CHURN":        4,
+		"KIND_REACTIVATION": 5,
 	}
 )
 
-func (x MovementKind) Enum() *MovementKind {
-	p := new(MovementKind)
+func (x MrrMovement_Kind) Enum() *MrrMovement_Kind {
+	p := new(MrrMovement_Kind)
 	*p = x
 	return p
 }
 
-func (x MovementKind) String() string {
+func (x MrrMovement_Kind) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (MovementKind) Descriptor() protoreflect.EnumDescriptor {
+func (MrrMovement_Kind) Descriptor() protoreflect.EnumDescriptor {
 	return file_tasuki_customersuccess_v1_subscription_proto_enumTypes[1].Descriptor()
 }
 
-func (MovementKind) Type() protoreflect.EnumType {
+func (MrrMovement_Kind) Type() protoreflect.EnumType {
 	return &file_tasuki_customersuccess_v1_subscription_proto_enumTypes[1]
 }
 
-func (x MovementKind) Number() protoreflect.EnumNumber {
+func (x MrrMovement_Kind) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use MovementKind.Descriptor instead.
-func (MovementKind) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_subscription_proto_rawDescGZIP(), []int{1}
+// Deprecated: Use MrrMovement_Kind.Descriptor instead.
+func (MrrMovement_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_subscription_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Subscription is what one contract made the customer pay for.
@@ -164,7 +164,7 @@ type Subscription struct {
 	// The opportunity at field sales; empty where none is known.
 	OpportunityId string `protobuf:"bytes,5,opt,name=opportunity_id,json=opportunityId,proto3" json:"opportunity_id,omitempty"`
 	// Where it stands.
-	State SubscriptionState `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.SubscriptionState" json:"state,omitempty"`
+	State Subscription_State `protobuf:"varint,6,opt,name=state,proto3,enum=tasuki.customersuccess.v1.Subscription_State" json:"state,omitempty"`
 	// What is paid for.
 	Items []*SubscriptionItem `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
 	// Monthly recurring revenue: Σ (unit price × quantity − discount) ÷ interval months over the items, one-off items
@@ -261,11 +261,11 @@ func (x *Subscription) GetOpportunityId() string {
 	return ""
 }
 
-func (x *Subscription) GetState() SubscriptionState {
+func (x *Subscription) GetState() Subscription_State {
 	if x != nil {
 		return x.State
 	}
-	return SubscriptionState_SUBSCRIPTION_STATE_UNSPECIFIED
+	return Subscription_STATE_UNSPECIFIED
 }
 
 func (x *Subscription) GetItems() []*SubscriptionItem {
@@ -463,7 +463,7 @@ type MrrMovement struct {
 	// The journey of the deal.
 	JourneyId string `protobuf:"bytes,4,opt,name=journey_id,json=journeyId,proto3" json:"journey_id,omitempty"`
 	// Why it moved.
-	Kind MovementKind `protobuf:"varint,5,opt,name=kind,proto3,enum=tasuki.customersuccess.v1.MovementKind" json:"kind,omitempty"`
+	Kind MrrMovement_Kind `protobuf:"varint,5,opt,name=kind,proto3,enum=tasuki.customersuccess.v1.MrrMovement_Kind" json:"kind,omitempty"`
 	// By how much per month; negative for CONTRACTION and CHURN.
 	Amount *money.Money `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The day from which it counts.
@@ -536,11 +536,11 @@ func (x *MrrMovement) GetJourneyId() string {
 	return ""
 }
 
-func (x *MrrMovement) GetKind() MovementKind {
+func (x *MrrMovement) GetKind() MrrMovement_Kind {
 	if x != nil {
 		return x.Kind
 	}
-	return MovementKind_MOVEMENT_KIND_UNSPECIFIED
+	return MrrMovement_KIND_UNSPECIFIED
 }
 
 func (x *MrrMovement) GetAmount() *money.Money {
@@ -582,7 +582,7 @@ var File_tasuki_customersuccess_v1_subscription_proto protoreflect.FileDescripto
 
 const file_tasuki_customersuccess_v1_subscription_proto_rawDesc = "" +
 	"\n" +
-	",tasuki/customersuccess/v1/subscription.proto\x12\x19tasuki.customersuccess.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x19tasuki/type/v1/type.proto\"\xc7\x06\n" +
+	",tasuki/customersuccess/v1/subscription.proto\x12\x19tasuki.customersuccess.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x19tasuki/type/v1/type.proto\"\xa5\a\n" +
 	"\fSubscription\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -591,8 +591,8 @@ const file_tasuki_customersuccess_v1_subscription_proto_rawDesc = "" +
 	"journey_id\x18\x03 \x01(\tR\tjourneyId\x12\x1d\n" +
 	"\n" +
 	"handoff_id\x18\x04 \x01(\tR\thandoffId\x12%\n" +
-	"\x0eopportunity_id\x18\x05 \x01(\tR\ropportunityId\x12G\n" +
-	"\x05state\x18\x06 \x01(\x0e2,.tasuki.customersuccess.v1.SubscriptionStateB\x03\xe0A\x03R\x05state\x12A\n" +
+	"\x0eopportunity_id\x18\x05 \x01(\tR\ropportunityId\x12H\n" +
+	"\x05state\x18\x06 \x01(\x0e2-.tasuki.customersuccess.v1.Subscription.StateB\x03\xe0A\x03R\x05state\x12A\n" +
 	"\x05items\x18\a \x03(\v2+.tasuki.customersuccess.v1.SubscriptionItemR\x05items\x12$\n" +
 	"\x03mrr\x18\b \x01(\v2\x12.google.type.MoneyR\x03mrr\x120\n" +
 	"\n" +
@@ -613,7 +613,12 @@ const file_tasuki_customersuccess_v1_subscription_proto_rawDesc = "" +
 	"\vcreate_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xe4\x01\n" +
+	"updateTime\"[\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSTATE_ACTIVE\x10\x01\x12\x14\n" +
+	"\x10STATE_CANCELLING\x10\x02\x12\x13\n" +
+	"\x0fSTATE_CANCELLED\x10\x03\"\xe4\x01\n" +
 	"\x10SubscriptionItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\tR\aproduct\x12\x1a\n" +
@@ -621,34 +626,30 @@ const file_tasuki_customersuccess_v1_subscription_proto_rawDesc = "" +
 	"\n" +
 	"unit_price\x18\x04 \x01(\v2\x12.google.type.MoneyR\tunitPrice\x12'\n" +
 	"\x0finterval_months\x18\x05 \x01(\x05R\x0eintervalMonths\x12.\n" +
-	"\bdiscount\x18\x06 \x01(\v2\x12.google.type.MoneyR\bdiscount\"\xab\x03\n" +
+	"\bdiscount\x18\x06 \x01(\v2\x12.google.type.MoneyR\bdiscount\"\xac\x04\n" +
 	"\vMrrMovement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
 	"customerId\x12'\n" +
 	"\x0fsubscription_id\x18\x03 \x01(\tR\x0esubscriptionId\x12\x1d\n" +
 	"\n" +
-	"journey_id\x18\x04 \x01(\tR\tjourneyId\x12;\n" +
-	"\x04kind\x18\x05 \x01(\x0e2'.tasuki.customersuccess.v1.MovementKindR\x04kind\x12*\n" +
+	"journey_id\x18\x04 \x01(\tR\tjourneyId\x12?\n" +
+	"\x04kind\x18\x05 \x01(\x0e2+.tasuki.customersuccess.v1.MrrMovement.KindR\x04kind\x12*\n" +
 	"\x06amount\x18\x06 \x01(\v2\x12.google.type.MoneyR\x06amount\x128\n" +
 	"\x0eeffective_date\x18\a \x01(\v2\x11.google.type.DateR\reffectiveDate\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12+\n" +
 	"\x05actor\x18\n" +
-	" \x01(\v2\x15.tasuki.type.v1.ActorR\x05actor*\x9b\x01\n" +
-	"\x11SubscriptionState\x12\"\n" +
-	"\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12!\n" +
-	"\x1dSUBSCRIPTION_STATE_CANCELLING\x10\x02\x12 \n" +
-	"\x1cSUBSCRIPTION_STATE_CANCELLED\x10\x03*\xb9\x01\n" +
-	"\fMovementKind\x12\x1d\n" +
-	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11MOVEMENT_KIND_NEW\x10\x01\x12\x1b\n" +
-	"\x17MOVEMENT_KIND_EXPANSION\x10\x02\x12\x1d\n" +
-	"\x19MOVEMENT_KIND_CONTRACTION\x10\x03\x12\x17\n" +
-	"\x13MOVEMENT_KIND_CHURN\x10\x04\x12\x1e\n" +
-	"\x1aMOVEMENT_KIND_REACTIVATION\x10\x05BXZVgithub.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1;customersuccessv1b\x06proto3"
+	" \x01(\v2\x15.tasuki.type.v1.ActorR\x05actor\"{\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bKIND_NEW\x10\x01\x12\x12\n" +
+	"\x0eKIND_EXPANSION\x10\x02\x12\x14\n" +
+	"\x10KIND_CONTRACTION\x10\x03\x12\x0e\n" +
+	"\n" +
+	"KIND_CHURN\x10\x04\x12\x15\n" +
+	"\x11KIND_REACTIVATION\x10\x05BXZVgithub.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1;customersuccessv1b\x06proto3"
 
 var (
 	file_tasuki_customersuccess_v1_subscription_proto_rawDescOnce sync.Once
@@ -665,8 +666,8 @@ func file_tasuki_customersuccess_v1_subscription_proto_rawDescGZIP() []byte {
 var file_tasuki_customersuccess_v1_subscription_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_tasuki_customersuccess_v1_subscription_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_tasuki_customersuccess_v1_subscription_proto_goTypes = []any{
-	(SubscriptionState)(0),        // 0: tasuki.customersuccess.v1.SubscriptionState
-	(MovementKind)(0),             // 1: tasuki.customersuccess.v1.MovementKind
+	(Subscription_State)(0),       // 0: tasuki.customersuccess.v1.Subscription.State
+	(MrrMovement_Kind)(0),         // 1: tasuki.customersuccess.v1.MrrMovement.Kind
 	(*Subscription)(nil),          // 2: tasuki.customersuccess.v1.Subscription
 	(*SubscriptionItem)(nil),      // 3: tasuki.customersuccess.v1.SubscriptionItem
 	(*MrrMovement)(nil),           // 4: tasuki.customersuccess.v1.MrrMovement
@@ -676,7 +677,7 @@ var file_tasuki_customersuccess_v1_subscription_proto_goTypes = []any{
 	(*v1.Actor)(nil),              // 8: tasuki.type.v1.Actor
 }
 var file_tasuki_customersuccess_v1_subscription_proto_depIdxs = []int32{
-	0,  // 0: tasuki.customersuccess.v1.Subscription.state:type_name -> tasuki.customersuccess.v1.SubscriptionState
+	0,  // 0: tasuki.customersuccess.v1.Subscription.state:type_name -> tasuki.customersuccess.v1.Subscription.State
 	3,  // 1: tasuki.customersuccess.v1.Subscription.items:type_name -> tasuki.customersuccess.v1.SubscriptionItem
 	5,  // 2: tasuki.customersuccess.v1.Subscription.mrr:type_name -> google.type.Money
 	6,  // 3: tasuki.customersuccess.v1.Subscription.start_date:type_name -> google.type.Date
@@ -687,7 +688,7 @@ var file_tasuki_customersuccess_v1_subscription_proto_depIdxs = []int32{
 	7,  // 8: tasuki.customersuccess.v1.Subscription.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 9: tasuki.customersuccess.v1.SubscriptionItem.unit_price:type_name -> google.type.Money
 	5,  // 10: tasuki.customersuccess.v1.SubscriptionItem.discount:type_name -> google.type.Money
-	1,  // 11: tasuki.customersuccess.v1.MrrMovement.kind:type_name -> tasuki.customersuccess.v1.MovementKind
+	1,  // 11: tasuki.customersuccess.v1.MrrMovement.kind:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
 	5,  // 12: tasuki.customersuccess.v1.MrrMovement.amount:type_name -> google.type.Money
 	6,  // 13: tasuki.customersuccess.v1.MrrMovement.effective_date:type_name -> google.type.Date
 	7,  // 14: tasuki.customersuccess.v1.MrrMovement.create_time:type_name -> google.protobuf.Timestamp

@@ -478,7 +478,8 @@ type CaptureLeadRequest struct {
 	Person *v1.Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
 	// The company. `id` must be empty. Companies are known by their web domain, or by their name without its legal form.
 	Company *v1.Company `protobuf:"bytes,2,opt,name=company,proto3" json:"company,omitempty"`
-	// What the person did. `at` is now when it is not set; a time in the future is taken as now.
+	// What the person did. `at` is now when it is not set; a time in the future is taken as now. `channel` is `OTHER` when
+	// it is empty.
 	Touch *v1.Touch `protobuf:"bytes,3,opt,name=touch,proto3" json:"touch,omitempty"`
 	// Where the record comes from, for instance `web-site`.
 	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
