@@ -169,6 +169,11 @@ func (w *WorkItem) MeetingIsOffered(handoffID string, actor access.Actor, now ti
 	return w.move(OfferMeeting, actor, "", "", now)
 }
 
+// MeetingIsOfferedAgain notes that the last meeting is on offer again, completed.
+func (w *WorkItem) MeetingIsOfferedAgain(actor access.Actor, now time.Time) error {
+	return w.move(ReofferMeeting, actor, "", "", now)
+}
+
 // MeetingIsDecided takes in what field sales decided: accepted hands the work item over, else it is WORKING again. What
 // comes too late, or for another state, changes nothing.
 func (w *WorkItem) MeetingIsDecided(accepted bool, actor access.Actor, reason, note string, now time.Time) error {

@@ -45,7 +45,8 @@ func (k *Hooks) MQL() handoff.KindConfig {
 // Meeting is what inside sales does with the meetings that it hands over.
 func (k *Hooks) Meeting() handoff.KindConfig {
 	return handoff.KindConfig{
-		Kind: handoffv1.Kind_KIND_MEETING, From: access.InsideSales, To: access.FieldSales, OnDecision: k.meetingDecided,
+		Kind: handoffv1.Kind_KIND_MEETING, From: access.InsideSales, To: access.FieldSales,
+		OnDecision: k.meetingDecided, OnResubmitted: k.meetingResubmitted,
 	}
 }
 
@@ -178,6 +179,18 @@ func (k *Hooks) meetingDecided(ctx context.Context, tx store.Tx, h *handoffv1.Ha
 		err = w.MeetingIsDecided(false, actor, code, missingNote(d), now)
 	}
 	if err != nil {
+		return err
+	}
+	return k.items.Save(ctx, tx, w)
+}
+
+// meetingResubmitted lets the work item follow a meeting that is offered again, and refuses where it has ended since.
+func (k *Hooks) meetingResubmitted(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
+	w, err := k.items.ForMeeting(ctx, tx, h.GetId())
+	if err != nil || w == nil {
+		return err
+	}
+	if err := w.MeetingIsOfferedAgain(access.ActorOf(ctx), k.clock.Now()); err != nil {
 		return err
 	}
 	return k.items.Save(ctx, tx, w)

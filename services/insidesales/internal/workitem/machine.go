@@ -44,21 +44,23 @@ type Command string
 
 // The commands. Those without a verb that people can use come with handoffs.
 const (
-	Assign        Command = "assign"
-	Unassign      Command = "unassign"
-	Accept        Command = "accept"
-	Reject        Command = "reject"
-	Return        Command = "return"
-	TakeBack      Command = "takeBack"
-	Reoffer       Command = "reoffer"
-	Touch         Command = "touch"
-	Reach         Command = "reach"
-	Qualify       Command = "qualify"
-	OfferMeeting  Command = "offerMeeting"
-	HandOver      Command = "handOver"
-	RefuseMeeting Command = "refuseMeeting"
-	Recycle       Command = "recycle"
-	Disqualify    Command = "disqualify"
+	Assign       Command = "assign"
+	Unassign     Command = "unassign"
+	Accept       Command = "accept"
+	Reject       Command = "reject"
+	Return       Command = "return"
+	TakeBack     Command = "takeBack"
+	Reoffer      Command = "reoffer"
+	Touch        Command = "touch"
+	Reach        Command = "reach"
+	Qualify      Command = "qualify"
+	OfferMeeting Command = "offerMeeting"
+	// ReofferMeeting is the next attempt of a meeting that was returned or has expired.
+	ReofferMeeting Command = "reofferMeeting"
+	HandOver       Command = "handOver"
+	RefuseMeeting  Command = "refuseMeeting"
+	Recycle        Command = "recycle"
+	Disqualify     Command = "disqualify"
 )
 
 const logActivity = "logActivity"
@@ -76,12 +78,10 @@ var machine = map[State][]arrow{
 		{Reoffer, New}},
 	Returned:  {{Reoffer, New}},
 	Accepted:  {{Touch, Working}, {Recycle, Recycled}, {Disqualify, Disqualified}},
-	Working:   {{Reach, Connected}, {HandOver, HandedOver}, {Recycle, Recycled}, {Disqualify, Disqualified}},
-	Connected: {{Qualify, Qualified}, {HandOver, HandedOver}, {Recycle, Recycled}, {Disqualify, Disqualified}},
-	Qualified: {{OfferMeeting, MeetingOffered}, {HandOver, HandedOver}, {Recycle, Recycled},
+	Working:   {{Reach, Connected}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled}, {Disqualify, Disqualified}},
+	Connected: {{Qualify, Qualified}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled}, {Disqualify, Disqualified}},
+	Qualified: {{OfferMeeting, MeetingOffered}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled},
 		{Disqualify, Disqualified}},
-	// A meeting that was refused can be offered again at the desk, and be accepted, while the work item is WORKING or
-	// further: hence HandOver there.
 	MeetingOffered: {{HandOver, HandedOver}, {RefuseMeeting, Working}},
 }
 

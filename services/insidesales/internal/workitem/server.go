@@ -23,6 +23,8 @@ const lastActivities = 20
 type Handoffs interface {
 	// Offer hands over.
 	Offer(ctx context.Context, tx store.Tx, o handoff.NewOffer) (*handoffv1.Handoff, error)
+	// Resubmit offers a returned or expired handoff again, with another payload; the work item follows by its hook.
+	Resubmit(ctx context.Context, tx store.Tx, handoffID string, payload *handoffv1.Payload, note string) (*handoffv1.Handoff, error)
 	// Get reads a handoff of either side.
 	Get(ctx context.Context, tx store.Tx, handoffID string) (*handoffv1.Handoff, error)
 	// Assign puts a handoff of the inbox into somebody's hands; empty puts it back into the queue.

@@ -49,7 +49,18 @@ func (d *desk) Offer(_ context.Context, _ store.Tx, o handoff.NewOffer) (*handof
 func (d *desk) Get(_ context.Context, _ store.Tx, id string) (*handoffv1.Handoff, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.handoffs[id], nil
+	if h, offered := d.handoffs[id]; offered {
+		return h, nil
+	}
+	return &handoffv1.Handoff{Id: id, State: handoffv1.State_STATE_OFFERED}, nil // one of marketing
+}
+
+func (d *desk) Resubmit(ctx context.Context, tx store.Tx, id string, payload *handoffv1.Payload, _ string) (*handoffv1.Handoff, error) {
+	d.mu.Lock()
+	h := d.handoffs[id]
+	h.State, h.Payload = handoffv1.State_STATE_OFFERED, payload
+	d.mu.Unlock()
+	return h, d.hooks.meetingResubmitted(ctx, tx, h)
 }
 
 func (d *desk) Assign(ctx context.Context, tx store.Tx, id, assignee string) (*handoffv1.Handoff, error) {
@@ -176,6 +187,23 @@ func TestFromAcceptanceToHandover(t *testing.T) {
 		if b.desk.offers[1].ChainID != first || w.GetMeetingHandoffId() == first {
 			t.Errorf("chain %q, handoff %q", b.desk.offers[1].ChainID, w.GetMeetingHandoffId())
 		}
+
+		// Returned, it is offered again as the same handoff.
+		returned := b.desk.handoffs[w.GetMeetingHandoffId()]
+		returned.State = handoffv1.State_STATE_RETURNED
+		returned.Decision = &handoffv1.Decision{Missing: []string{"attendees"}, Note: "who comes?"}
+		if w = b.decide(t, returned); w.GetState() != pb.WorkItem_STATE_WORKING || w.GetReasonNote() != "attendees: who comes?" {
+			t.Fatalf("%v", w)
+		}
+		must(b.call(id, pb.Activity_RESULT_CONNECTED))(t)
+		must(b.QualifyWorkItem(b.ctx, &pb.QualifyWorkItemRequest{Id: id, Answers: &handoffv1.QualificationAnswers{}}))(t)
+		offer.Attendees = []*handoffv1.Attendee{{Name: "森 一郎"}}
+		again := must(b.OfferMeeting(b.ctx, offer))(t)
+		if again.GetMeetingHandoffId() != w.GetMeetingHandoffId() || len(b.desk.offers) != 2 ||
+			again.GetState() != pb.WorkItem_STATE_MEETING_OFFERED || len(returned.GetPayload().GetMeeting().GetAttendees()) != 1 {
+			t.Errorf("%v", again)
+		}
+
 		late := b.decide(t, &handoffv1.Handoff{Id: first, State: handoffv1.State_STATE_ACCEPTED})
 		if late.GetState() != pb.WorkItem_STATE_MEETING_OFFERED {
 			t.Errorf("a decision on the meeting before moved it to %s", late.GetState())
@@ -189,7 +217,7 @@ func TestFromAcceptanceToHandover(t *testing.T) {
 		}
 		got := must(b.GetWorkItem(b.ctx, &pb.GetWorkItemRequest{Id: id}))(t)
 		last := got.GetTransitions()[len(got.GetTransitions())-1]
-		if last.GetTo() != "HANDED_OVER" || last.GetActor().GetId() != "tanaka" || len(got.GetLastActivities()) != 2 ||
+		if last.GetTo() != "HANDED_OVER" || last.GetActor().GetId() != "tanaka" || len(got.GetLastActivities()) != 3 ||
 			got.GetAnswers().GetIssue() != "紙" {
 			t.Errorf("%v", got)
 		}

@@ -67,7 +67,8 @@ var ways = map[Command]func(w *WorkItem) error{
 	Qualify: func(w *WorkItem) error {
 		return w.QualifyWith(Answers{Issue: "paper", Need: "reports", Timeline: "June"}, sato, "", t0)
 	},
-	OfferMeeting: func(w *WorkItem) error { return w.MeetingIsOffered("h", sato, t0) },
+	OfferMeeting:   func(w *WorkItem) error { return w.MeetingIsOffered("h", sato, t0) },
+	ReofferMeeting: func(w *WorkItem) error { return w.MeetingIsOfferedAgain(sato, t0) },
 	HandOver: func(w *WorkItem) error {
 		before := w.State
 		if err := w.MeetingIsDecided(true, sato, "", "", t0); err != nil || w.State == before {
@@ -100,9 +101,9 @@ var want = map[State]map[Command]State{
 	Assigned:       {Unassign: New, Accept: Accepted, Reject: Rejected, Return: Returned, TakeBack: Returned, Reoffer: New},
 	Returned:       {Reoffer: New},
 	Accepted:       {Touch: Working, Recycle: Recycled, Disqualify: Disqualified},
-	Working:        {Reach: Connected, HandOver: HandedOver, Recycle: Recycled, Disqualify: Disqualified},
-	Connected:      {Qualify: Qualified, HandOver: HandedOver, Recycle: Recycled, Disqualify: Disqualified},
-	Qualified:      {OfferMeeting: MeetingOffered, HandOver: HandedOver, Recycle: Recycled, Disqualify: Disqualified},
+	Working:        {Reach: Connected, ReofferMeeting: MeetingOffered, Recycle: Recycled, Disqualify: Disqualified},
+	Connected:      {Qualify: Qualified, ReofferMeeting: MeetingOffered, Recycle: Recycled, Disqualify: Disqualified},
+	Qualified:      {OfferMeeting: MeetingOffered, ReofferMeeting: MeetingOffered, Recycle: Recycled, Disqualify: Disqualified},
 	MeetingOffered: {HandOver: HandedOver, RefuseMeeting: Working},
 }
 

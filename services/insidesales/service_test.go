@@ -1,0 +1,411 @@
+package insidesales_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// offer lets marketing hand a lead over, and waits for the work item.
+func (h *house) offer(t *testing.T) (mql *handoffv1.Handoff, item *pb.WorkItem) {
+	t.Helper()
+	ctx := access.WithActor(t.Context(), access.System("scoring"))
+	mql, err := store.Write(ctx, h.marketing.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
+		return h.marketing.Handoffs.Offer(ctx, tx, handoff.NewOffer{
+			Kind: handoffv1.Kind_KIND_MQL, JourneyID: party.NewID(), PersonID: party.NewID(), AccountID: party.NewID(),
+			SenderSubject: "lead/" + party.NewID(),
+			Payload: &handoffv1.Payload{Kind: &handoffv1.Payload_Mql{Mql: &handoffv1.MqlPayload{
+				Person:     &typev1.Person{Name: &typev1.PersonName{Full: "佐藤 花子"}, Mail: "hanako@example.co.jp", Title: "営業部長"},
+				Company:    &typev1.Company{Name: "株式会社タスキ", Domain: "example.co.jp", Industry: "IT", Employees: 120},
+				FirstTouch: &typev1.Touch{Channel: "SEMINAR", Campaign: "spring"}, LastTouch: &typev1.Touch{Channel: "WEB_FORM"},
+				Score: &handoffv1.LeadScore{Fit: 40, Behaviour: 30, Total: 70}, QualifyingAction: "demo_request",
+			}}},
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := waitFor(t, h, h.conn, func(e *pb.WorkItemCreated) bool {
+		return e.GetWorkItem().GetMqlHandoffId() == mql.GetId()
+	})
+	return mql, created.GetWorkItem()
+}
+
+// accept lets sato take the handoff of a work item.
+func (h *house) accept(t *testing.T, handoffID string) *handoffv1.Handoff {
+	t.Helper()
+	accepted, err := handoffv1.NewHandoffDeskServiceClient(h.conn).AcceptHandoff(h.as(t, "sato", access.RoleInsideSales),
+		&handoffv1.AcceptHandoffRequest{Id: handoffID, Note: "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return accepted
+}
+
+func (h *house) get(t *testing.T, id string) *pb.WorkItem {
+	t.Helper()
+	w, err := h.items.GetWorkItem(h.as(t, "viewer", access.RoleViewer), &pb.GetWorkItemRequest{Id: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// arrived waits until a work item is in a state.
+func (h *house) arrived(t *testing.T, id string, state pb.WorkItem_State) *pb.WorkItem {
+	t.Helper()
+	waitFor(t, h, h.conn, func(e *pb.WorkItemStateChanged) bool {
+		return e.GetWorkItem().GetId() == id && e.GetWorkItem().GetState() == state
+	})
+	return h.get(t, id)
+}
+
+// heard waits until marketing has taken in what became of a handoff.
+func (h *house) heard(t *testing.T, id string, state handoffv1.State) *handoffv1.Handoff {
+	t.Helper()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		select {
+		case d := <-h.decisions:
+			if d.GetId() == id && d.GetState() == state {
+				return d
+			}
+		case <-late.C:
+			t.Fatalf("marketing never heard that %s is %s", id, state)
+		}
+	}
+}
+
+func call(id string, result pb.Activity_Result) *pb.LogActivityRequest {
+	return &pb.LogActivityRequest{WorkItemId: id, Kind: pb.Activity_KIND_CALL, Result: result, Note: "架電"}
+}
+
+func meeting(id string) *pb.OfferMeetingRequest {
+	starts := time.Date(2026, 12, 1, 5, 0, 0, 0, time.UTC)
+	return &pb.OfferMeetingRequest{
+		Id: id, StartsAt: timestamppb.New(starts), EndsAt: timestamppb.New(starts.Add(time.Hour)), MeetingType: "ONLINE",
+		BuyingStage: "CONSIDERATION", Temperature: "HOT", Host: "tanaka", Url: "https://meet.example.com/1",
+		Attendees: []*handoffv1.Attendee{{Name: "森 一郎", Title: "部長"}},
+	}
+}
+
+// qualified is a work item that is ready for a meeting.
+func (h *house) qualified(t *testing.T) (mql *handoffv1.Handoff, id string) {
+	t.Helper()
+	mql, item := h.offer(t)
+	h.accept(t, mql.GetId())
+	ctx := h.as(t, "sato", access.RoleInsideSales)
+	if _, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_CONNECTED)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.items.QualifyWorkItem(ctx, &pb.QualifyWorkItemRequest{Id: item.GetId(), Answers: &handoffv1.QualificationAnswers{
+		Issue: "紙の帳票", Need: "電子化", Timeline: "6月",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mql, item.GetId()
+}
+
+func TestFromMarketingToFieldSales(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mql, id := h.qualified(t)
+		h.heard(t, mql.GetId(), handoffv1.State_STATE_FULFILLED)
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		w, err := h.items.OfferMeeting(ctx, meeting(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.GetState() != pb.WorkItem_STATE_MEETING_OFFERED {
+			t.Fatalf("%v", w)
+		}
+
+		tanaka := h.as(t, "tanaka", access.RoleFieldSales)
+		got := waitFor(t, h, h.fieldSales.conn, func(e *handoffv1.HandoffReceived) bool {
+			return e.GetHandoff().GetId() == w.GetMeetingHandoffId()
+		}).GetHandoff()
+		m := got.GetPayload().GetMeeting()
+		if m.GetMqlHandoffId() != mql.GetId() || m.GetFirstTouch().GetCampaign() != "spring" || m.GetAnswers().GetIssue() != "紙の帳票" ||
+			got.GetSenderSubject() != "work-item/"+id || got.GetJourneyId() != mql.GetJourneyId() || got.GetPersonId() != mql.GetPersonId() {
+			t.Errorf("field sales received %v", got)
+		}
+		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.conn)
+		if _, err := desk.AcceptHandoff(tanaka, &handoffv1.AcceptHandoffRequest{Id: got.GetId()}); err != nil {
+			t.Fatal(err)
+		}
+		w = h.arrived(t, id, pb.WorkItem_STATE_HANDED_OVER)
+		want := []string{"NEW", "ACCEPTED", "WORKING", "CONNECTED", "QUALIFIED", "MEETING_OFFERED", "HANDED_OVER"}
+		for i, step := range w.GetTransitions() {
+			if i >= len(want) || step.GetTo() != want[i] {
+				t.Errorf("transition %d is %v", i, step)
+			}
+		}
+
+		// What becomes of it at field sales is told by events.
+		deal := party.NewID()
+		h.tell(t, event.Event{Subject: "opportunity/" + deal, SubjectVersion: 1, JourneyID: w.GetJourneyId(),
+			Data: &fieldsalesv1.MeetingVerdict{HandoffId: got.GetId(), Held: true, Accepted: true, OpportunityId: deal}})
+		h.tell(t, event.Event{Subject: "opportunity/" + deal, SubjectVersion: 2, JourneyID: w.GetJourneyId(),
+			Data: &fieldsalesv1.OpportunityClosed{OpportunityId: deal, Won: true, SourceHandoffId: got.GetId()}})
+		waitFor(t, h, h.conn, func(e *pb.WorkItemOutcomeChanged) bool {
+			return e.GetWorkItem().GetOutcome() == pb.WorkItem_OUTCOME_WON
+		})
+		if w = h.get(t, id); w.GetOpportunityId() != deal || w.GetOutcome() != pb.WorkItem_OUTCOME_WON {
+			t.Errorf("%v", w)
+		}
+	})
+}
+
+// tell writes an event of field sales.
+func (h *house) tell(t *testing.T, e event.Event) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := store.Write(ctx, h.fieldSales.DB, func(tx store.Tx) (struct{}, error) {
+		return struct{}{}, h.fieldSales.Events.Append(ctx, tx, e)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMeetingRefused(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		_, id := h.qualified(t)
+		w, err := h.items.OfferMeeting(h.as(t, "sato", access.RoleInsideSales), meeting(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, h, h.fieldSales.conn, func(*handoffv1.HandoffReceived) bool { return true })
+		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.conn)
+		_, err = desk.RejectHandoff(h.as(t, "tanaka", access.RoleFieldSales),
+			&handoffv1.RejectHandoffRequest{Id: w.GetMeetingHandoffId(), Reason: "NO_SHOW", Note: "nobody came"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.waitForReason(t, id, "NO_SHOW")
+		w = h.get(t, id)
+		if w.GetState() != pb.WorkItem_STATE_WORKING || w.GetReasonNote() != "nobody came" {
+			t.Errorf("%v", w)
+		}
+		if last := w.GetTransitions()[len(w.GetTransitions())-1]; last.GetActor().GetId() != "tanaka" {
+			t.Errorf("%v", last)
+		}
+	})
+}
+
+func (h *house) waitForReason(t *testing.T, id, reason string) {
+	t.Helper()
+	waitFor(t, h, h.conn, func(e *pb.WorkItemStateChanged) bool {
+		return e.GetWorkItem().GetId() == id && e.GetTransition().GetReason() == reason
+	})
+}
+
+func TestOneAcceptWins(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mql, item := h.offer(t)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		people := []string{"sato", "kato", "mori", "abe"}
+		won := make(chan string, len(people))
+		var wg sync.WaitGroup
+		for _, who := range people {
+			ctx := h.as(t, who, access.RoleInsideSales)
+			wg.Go(func() {
+				_, err := desk.AcceptHandoff(ctx, &handoffv1.AcceptHandoffRequest{Id: mql.GetId()})
+				switch {
+				case err == nil:
+					won <- who
+				case !problem.Is(err, problem.ReasonDecisionTaken):
+					t.Errorf("%s: %v", who, err)
+				}
+			})
+		}
+		wg.Wait()
+		close(won)
+		winner := <-won
+		if second, more := <-won; more {
+			t.Fatalf("both %s and %s took it", winner, second)
+		}
+		w := h.get(t, item.GetId())
+		if w.GetState() != pb.WorkItem_STATE_ACCEPTED || w.GetAssignee() != winner {
+			t.Errorf("%s won, the work item is %s with %q", winner, w.GetState(), w.GetAssignee())
+		}
+		if d := h.heard(t, mql.GetId(), handoffv1.State_STATE_ACCEPTED); d.GetReceiverSubject() != "work-item/"+item.GetId() {
+			t.Errorf("marketing heard of %q", d.GetReceiverSubject())
+		}
+	})
+}
+
+func TestParallelFirstTouchesFulfilOnce(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mql, item := h.offer(t)
+		h.accept(t, mql.GetId())
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		const n = 8
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				if _, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_NO_ANSWER)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		acts, err := h.items.ListActivities(ctx, &pb.ListActivitiesRequest{WorkItemId: item.GetId()})
+		if err != nil || len(acts.GetActivities()) != n {
+			t.Fatalf("%d activities, %v", len(acts.GetActivities()), err)
+		}
+		got, err := handoffv1.NewHandoffDeskServiceClient(h.conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: mql.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fulfilled := 0
+		for _, step := range got.GetTransitions() {
+			if step.GetTo() == "FULFILLED" {
+				fulfilled++
+			}
+		}
+		if fulfilled != 1 || got.GetHandoff().GetState() != handoffv1.State_STATE_FULFILLED {
+			t.Errorf("fulfilled %d times: %v", fulfilled, got.GetHandoff())
+		}
+	})
+}
+
+func TestRejectAndReturn(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		mql, item := h.offer(t)
+		_, err := desk.RejectHandoff(ctx, &handoffv1.RejectHandoffRequest{Id: mql.GetId(), Reason: "TOO_SMALL", Note: "3 people"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := h.get(t, item.GetId()); w.GetState() != pb.WorkItem_STATE_REJECTED || w.GetReason() != "TOO_SMALL" {
+			t.Errorf("%v", w)
+		}
+		h.heard(t, mql.GetId(), handoffv1.State_STATE_REJECTED)
+	})
+}
+
+func TestAssignIsTheSameOnBothSides(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		mql, item := h.offer(t)
+		if _, err := h.items.AssignWorkItem(ctx, &pb.AssignWorkItemRequest{Id: item.GetId(), Assignee: "kato"}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := desk.GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: mql.GetId()})
+		if err != nil || got.GetHandoff().GetAssignee() != "kato" {
+			t.Fatalf("%v %v", got, err)
+		}
+		if _, err := desk.AssignHandoff(ctx, &handoffv1.AssignHandoffRequest{Id: mql.GetId(), Assignee: "mori"}); err != nil {
+			t.Fatal(err)
+		}
+		if w := h.get(t, item.GetId()); w.GetState() != pb.WorkItem_STATE_ASSIGNED || w.GetAssignee() != "mori" {
+			t.Errorf("%v", w)
+		}
+	})
+}
+
+func TestRecycleGoesToMarketing(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mql, id := h.qualified(t)
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		w, err := h.items.RecycleWorkItem(ctx, &pb.RecycleWorkItemRequest{Id: id, Reason: "BAD_TIMING", Note: "来期"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if days := w.GetWakeAt().AsTime().Sub(w.GetUpdateTime().AsTime()).Hours() / 24; days < 59.9 || days > 60.1 {
+			t.Errorf("wakes after %v days", days)
+		}
+		told := waitFor(t, h, h.conn, func(*pb.LeadRecycled) bool { return true })
+		if told.GetMqlHandoffId() != mql.GetId() || told.GetReason() != "BAD_TIMING" || told.GetPersonId() != mql.GetPersonId() {
+			t.Errorf("%v", told)
+		}
+		_, err = h.items.LogActivity(ctx, call(id, pb.Activity_RESULT_CONNECTED))
+		if !problem.Is(err, problem.ReasonIllegalTransition) {
+			t.Errorf("an activity after recycling gives %v", err)
+		}
+		_, err = h.items.DisqualifyWorkItem(ctx, &pb.DisqualifyWorkItemRequest{Id: id, Reason: "MOON"})
+		if err == nil {
+			t.Error("a reason from the moon was taken")
+		}
+	})
+}
+
+func TestBadInputAndRoles(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		ctx := h.as(t, "sato", access.RoleInsideSales)
+		_, err := h.items.GetWorkItem(t.Context(), &pb.GetWorkItemRequest{Id: party.NewID()})
+		wantCode(t, err, codes.Unauthenticated)
+		_, err = h.items.LogActivity(h.as(t, "tanaka", access.RoleFieldSales), call(party.NewID(), 0))
+		wantCode(t, err, codes.PermissionDenied)
+		_, err = h.items.GetWorkItem(ctx, &pb.GetWorkItemRequest{Id: party.NewID()})
+		wantCode(t, err, codes.NotFound)
+		_, err = h.items.ListWorkItems(ctx, &pb.ListWorkItemsRequest{PageToken: "nonsense"})
+		if !problem.Is(err, problem.ReasonPageTokenInvalid) {
+			t.Errorf("%v", err)
+		}
+		id := party.NewID()
+		early := meeting(id)
+		early.StartsAt, early.EndsAt = early.GetEndsAt(), early.GetStartsAt()
+		for name, give := range map[string]func() error{
+			"note with a result": func() error {
+				_, err := h.items.LogActivity(ctx, &pb.LogActivityRequest{WorkItemId: id, Kind: pb.Activity_KIND_NOTE, Result: 1, Note: "n"})
+				return err
+			},
+			"note without a text": func() error {
+				_, err := h.items.LogActivity(ctx, &pb.LogActivityRequest{WorkItemId: id, Kind: pb.Activity_KIND_NOTE})
+				return err
+			},
+			"no kind":               func() error { _, err := h.items.LogActivity(ctx, &pb.LogActivityRequest{WorkItemId: id}); return err },
+			"end before begin":      func() error { _, err := h.items.OfferMeeting(ctx, early); return err },
+			"no buying stage":       func() error { m := meeting(id); m.BuyingStage = ""; _, err := h.items.OfferMeeting(ctx, m); return err },
+			"no answers":            func() error { _, err := h.items.QualifyWorkItem(ctx, &pb.QualifyWorkItemRequest{Id: id}); return err },
+			"no reason":             func() error { _, err := h.items.RecycleWorkItem(ctx, &pb.RecycleWorkItemRequest{Id: id}); return err },
+			"a prospect of nothing": func() error { _, err := h.items.CreateWorkItem(ctx, &pb.CreateWorkItemRequest{}); return err },
+		} {
+			if err := give(); !problem.Is(err, problem.ReasonInvalidFields) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestIdempotencyKeyAndEtag(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mql, item := h.offer(t)
+		h.accept(t, mql.GetId())
+		ctx := metadata.AppendToOutgoingContext(h.as(t, "sato", access.RoleInsideSales), "idempotency-key", "k1")
+		first, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_NO_ANSWER))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_NO_ANSWER))
+		if err != nil || again.GetId() != first.GetId() {
+			t.Errorf("repeated: %v %v", again, err)
+		}
+		stale := call(item.GetId(), pb.Activity_RESULT_NO_ANSWER)
+		stale.Etag = item.GetEtag()
+		_, err = h.items.LogActivity(h.as(t, "sato", access.RoleInsideSales), stale)
+		if !problem.Is(err, problem.ReasonEtagMismatch) {
+			t.Errorf("%v", err)
+		}
+	})
+}
