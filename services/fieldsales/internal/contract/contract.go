@@ -70,7 +70,7 @@ func Parse(p *handoffv1.ContractSummary, today civil.Date) (c Contract, missing 
 	if c.TermMonths == 0 {
 		missing = append(missing, "contract.term_months")
 	}
-	ok := false
+	var ok bool
 	noDate := func(path string) {
 		bad(path, "is no full calendar date", "年月日を正しく指定してください。")
 	}

@@ -43,8 +43,14 @@ type arrow struct {
 
 // machine has every arrow of the states; what is not here is illegal. A won deal is final.
 var machine = map[State][]arrow{
-	Open: {{Update, Open}, {MoveStage, Open}, {SetNextAction, Open}, {CloseLost, ClosedLost}, {CloseWon, ClosedWon},
-		{Hold, OnHold}},
+	Open: {
+		{Update, Open},
+		{MoveStage, Open},
+		{SetNextAction, Open},
+		{CloseLost, ClosedLost},
+		{CloseWon, ClosedWon},
+		{Hold, OnHold},
+	},
 	OnHold:     {{Update, OnHold}, {CloseLost, ClosedLost}, {Hold, OnHold}, {Resume, Open}},
 	ClosedLost: {{Reopen, Open}},
 	ClosedWon:  {},

@@ -25,7 +25,8 @@ var (
 	sato  = access.Actor{Kind: access.KindPerson, ID: "sato"}
 
 	stages = pipeline.Stages{
-		{Code: "QUALIFYING", Position: 1}, {Code: "DISCOVERY", Position: 2},
+		{Code: "QUALIFYING", Position: 1},
+		{Code: "DISCOVERY", Position: 2},
 		{Code: "PROPOSAL", Position: 3, NeedsAmount: true, NeedsCloseDate: true},
 		{Code: "VERBAL", Position: 5, NeedsAmount: true, NeedsCloseDate: true, CanWin: true},
 	}
