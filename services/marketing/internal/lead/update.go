@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
@@ -112,7 +114,7 @@ func under(path, parent string) bool {
 func maskOf(req *pb.UpdateLeadRequest) []string {
 	p, c := req.GetPerson(), req.GetCompany()
 	filled := map[string]bool{
-		"person.name": p.GetName().String() != "", "person.mail": p.GetMail() != "", "person.phone": p.GetPhone() != "",
+		"person.name": proto.Size(p.GetName()) > 0, "person.mail": p.GetMail() != "", "person.phone": p.GetPhone() != "",
 		"person.title": p.GetTitle() != "", "company.name": c.GetName() != "", "company.domain": c.GetDomain() != "",
 		"company.industry": c.GetIndustry() != "", "company.employees": c.GetEmployees() != 0, "notes": req.GetNotes() != "",
 	}

@@ -3,11 +3,15 @@ package leadimport
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
 
-var model = scoring.Standard
+var (
+	model = scoring.Standard
+	epoch = time.Date(2026, 4, 6, 0, 0, 0, 0, time.UTC)
+)
 
 // only reads a file of one row.
 func only(t *testing.T, text string) row {
