@@ -76,11 +76,14 @@ func (h *house) as(t *testing.T, who string, role access.Role) context.Context {
 // houses runs a test in a house on each engine. The neighbours are on SQLite.
 func houses(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, build(t, testkit.SQLiteDSN(t), store.WithoutSync())) })
-	t.Run("postgres", func(t *testing.T) { test(t, build(t, testkit.PostgresDSN(t, insidesales.Definition.Sets()...))) })
+	all := []access.Department{access.Marketing, access.InsideSales, access.FieldSales}
+	sets := insidesales.Definition.Sets()
+	t.Run("sqlite", func(t *testing.T) { test(t, build(t, all, testkit.SQLiteDSN(t, sets...), store.WithoutSync())) })
+	t.Run("postgres", func(t *testing.T) { test(t, build(t, all, testkit.PostgresDSN(t, sets...))) })
 }
 
-func build(t *testing.T, dsn string, opts ...store.Option) *house {
+// build puts a house of these departments together and runs it until the test ends.
+func build(t *testing.T, departments []access.Department, dsn string, opts ...store.Option) *house {
 	t.Helper()
 	h := &house{issuer: access.EphemeralIssuer(), decisions: make(chan *handoffv1.Handoff, 100)}
 	h.marketing = &neighbour{kind: handoff.KindConfig{
@@ -94,7 +97,7 @@ func build(t *testing.T, dsn string, opts ...store.Option) *house {
 	h.fieldSales = &neighbour{kind: handoff.KindConfig{Kind: handoffv1.Kind_KIND_MEETING, From: access.InsideSales, To: access.FieldSales}}
 
 	nets := map[access.Department]*rpc.Loopback{}
-	for _, d := range []access.Department{access.Marketing, access.InsideSales, access.FieldSales} {
+	for _, d := range departments {
 		nets[d] = rpc.InProcess()
 	}
 	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(h.issuer))
@@ -120,8 +123,14 @@ func build(t *testing.T, dsn string, opts ...store.Option) *house {
 		}
 		group.OnReady(service.SetServing)
 	}
-	open(h.marketing.definition(access.Marketing), testkit.SQLiteDSN(t), store.WithoutSync())
-	open(h.fieldSales.definition(access.FieldSales), testkit.SQLiteDSN(t), store.WithoutSync())
+	for d, n := range map[access.Department]*neighbour{access.Marketing: h.marketing, access.FieldSales: h.fieldSales} {
+		if nets[d] == nil {
+			continue
+		}
+		def := n.definition(d)
+		open(def, testkit.SQLiteDSN(t, def.Sets()...), store.WithoutSync())
+		n.conn = dial(t, nets[d], rpc.As(access.Forward()))
+	}
 	open(insidesales.Definition, dsn, opts...)
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -134,7 +143,6 @@ func build(t *testing.T, dsn string, opts ...store.Option) *house {
 		}
 	})
 	h.conn = dial(t, nets[access.InsideSales], rpc.As(access.Forward()))
-	h.fieldSales.conn = dial(t, nets[access.FieldSales], rpc.As(access.Forward()))
 	h.items = pb.NewWorkItemServiceClient(h.conn)
 	return h
 }

@@ -13,12 +13,14 @@ import (
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/insidesales"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
 // offer lets marketing hand a lead over, and waits for the work item.
@@ -299,6 +301,28 @@ func TestRejectAndReturn(t *testing.T) {
 			t.Errorf("%v", w)
 		}
 		h.heard(t, mql.GetId(), handoffv1.State_STATE_REJECTED)
+
+		mql, item = h.offer(t)
+		_, err = desk.ReturnHandoff(ctx, &handoffv1.ReturnHandoffRequest{Id: mql.GetId(), Missing: []string{"person.phone"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := h.get(t, item.GetId()); w.GetState() != pb.WorkItem_STATE_RETURNED || w.GetReasonNote() != "person.phone" {
+			t.Errorf("%v", w)
+		}
+		completed := h.heard(t, mql.GetId(), handoffv1.State_STATE_RETURNED).GetPayload()
+		completed.GetMql().GetPerson().Phone = "03-1234-5678"
+		_, err = store.Write(t.Context(), h.marketing.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
+			return h.marketing.Handoffs.Resubmit(t.Context(), tx, mql.GetId(), completed, "")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := h.arrived(t, item.GetId(), pb.WorkItem_STATE_NEW)
+		if w.GetState() != pb.WorkItem_STATE_NEW || w.GetPerson().GetPhone() != "+81312345678" {
+			t.Errorf("%v", w)
+		}
+		h.accept(t, mql.GetId())
 	})
 }
 
@@ -408,4 +432,31 @@ func TestIdempotencyKeyAndEtag(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// Without neighbours inside sales works its own prospects, and its meetings wait.
+func TestAlone(t *testing.T) {
+	h := build(t, []access.Department{access.InsideSales}, testkit.SQLiteDSN(t, insidesales.Definition.Sets()...), store.WithoutSync())
+	ctx := h.as(t, "sato", access.RoleInsideSales)
+	w, err := h.items.CreateWorkItem(ctx, &pb.CreateWorkItemRequest{
+		Person:  &typev1.Person{Name: &typev1.PersonName{Full: "森 一郎"}, Phone: "090-1234-5678"},
+		Company: &typev1.Company{Name: "モリ商事"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.items.LogActivity(ctx, call(w.GetId(), pb.Activity_RESULT_CONNECTED)); err != nil {
+		t.Fatal(err)
+	}
+	answers := &handoffv1.QualificationAnswers{Issue: "属人化", Budget: "100万円", Authority: "本人"}
+	if _, err := h.items.QualifyWorkItem(ctx, &pb.QualifyWorkItemRequest{Id: w.GetId(), Answers: answers}); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = h.items.OfferMeeting(ctx, meeting(w.GetId())); err != nil {
+		t.Fatal(err)
+	}
+	got, err := handoffv1.NewHandoffDeskServiceClient(h.conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: w.GetMeetingHandoffId()})
+	if err != nil || got.GetHandoff().GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING || w.GetState() != pb.WorkItem_STATE_MEETING_OFFERED {
+		t.Errorf("%v %v, %v", w, got, err)
+	}
 }

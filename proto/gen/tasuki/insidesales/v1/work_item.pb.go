@@ -2,7 +2,7 @@
 //
 //     NEW ⇄ ASSIGNED ──► ACCEPTED ──► WORKING ──► CONNECTED ──► QUALIFIED ──► MEETING_OFFERED ──► HANDED_OVER
 //      └──────┴──► REJECTED | RETURNED   ▲                                        │
-//                                        └── the meeting was refused ◄────────────┘
+//                                        └── the meeting was refused or returned ◄┘
 //     ACCEPTED … QUALIFIED ──► RECYCLED | DISQUALIFIED
 //
 // A work item that came with an MQL handoff is accepted, rejected and returned at the handoff desk.

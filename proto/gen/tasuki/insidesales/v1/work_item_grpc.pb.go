@@ -2,7 +2,7 @@
 //
 //     NEW ⇄ ASSIGNED ──► ACCEPTED ──► WORKING ──► CONNECTED ──► QUALIFIED ──► MEETING_OFFERED ──► HANDED_OVER
 //      └──────┴──► REJECTED | RETURNED   ▲                                        │
-//                                        └── the meeting was refused ◄────────────┘
+//                                        └── the meeting was refused or returned ◄┘
 //     ACCEPTED … QUALIFIED ──► RECYCLED | DISQUALIFIED
 //
 // A work item that came with an MQL handoff is accepted, rejected and returned at the handoff desk.
@@ -66,7 +66,9 @@ type WorkItemServiceClient interface {
 	// timeline; else `GUARD_NOT_MET` names what is missing.
 	QualifyWorkItem(ctx context.Context, in *QualifyWorkItemRequest, opts ...grpc.CallOption) (*WorkItem, error)
 	// Offers a meeting with a QUALIFIED prospect to field sales, as a handoff of kind MEETING; the work item becomes
-	// MEETING_OFFERED. Accepted by field sales it becomes HANDED_OVER, refused it is WORKING again, with the reason.
+	// MEETING_OFFERED. Accepted by field sales it becomes HANDED_OVER; refused, returned or expired it is WORKING again, with
+	// the reason. A meeting that was returned or has expired is offered again as the next attempt of the same handoff, here or
+	// by resubmitting it at the desk.
 	OfferMeeting(ctx context.Context, in *OfferMeetingRequest, opts ...grpc.CallOption) (*WorkItem, error)
 	// Gives an accepted prospect back to marketing to be warmed until a date 今ではない.
 	RecycleWorkItem(ctx context.Context, in *RecycleWorkItemRequest, opts ...grpc.CallOption) (*WorkItem, error)
@@ -208,7 +210,9 @@ type WorkItemServiceServer interface {
 	// timeline; else `GUARD_NOT_MET` names what is missing.
 	QualifyWorkItem(context.Context, *QualifyWorkItemRequest) (*WorkItem, error)
 	// Offers a meeting with a QUALIFIED prospect to field sales, as a handoff of kind MEETING; the work item becomes
-	// MEETING_OFFERED. Accepted by field sales it becomes HANDED_OVER, refused it is WORKING again, with the reason.
+	// MEETING_OFFERED. Accepted by field sales it becomes HANDED_OVER; refused, returned or expired it is WORKING again, with
+	// the reason. A meeting that was returned or has expired is offered again as the next attempt of the same handoff, here or
+	// by resubmitting it at the desk.
 	OfferMeeting(context.Context, *OfferMeetingRequest) (*WorkItem, error)
 	// Gives an accepted prospect back to marketing to be warmed until a date 今ではない.
 	RecycleWorkItem(context.Context, *RecycleWorkItemRequest) (*WorkItem, error)
