@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"

@@ -45,7 +45,7 @@ func (l *Log) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer hangUp(conn)
+	defer hangUp(ctx, conn)
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func (l *Log) listen(ctx context.Context) error {
 }
 
 // hangUp closes the connection instead of giving it back: it must not listen on in the pool.
-func hangUp(conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func hangUp(ctx context.Context, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = conn.Hijack().Close(ctx) // nothing to be done about a connection that does not close
 }

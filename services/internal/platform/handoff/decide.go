@@ -16,8 +16,8 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
-// command runs a change of the desk in a transaction. make sees the locked row and says what to do.
-func (e *Engine) command(ctx context.Context, id string, c Command, make func(tx store.Tx, r *entry, cfg *KindConfig) (change, error)) (*handoffv1.Handoff, error) {
+// command runs a change of the desk in a transaction. plan sees the locked row and says what to do.
+func (e *Engine) command(ctx context.Context, id string, c Command, plan func(tx store.Tx, r *entry, cfg *KindConfig) (change, error)) (*handoffv1.Handoff, error) {
 	return store.Write(ctx, e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
 		r, err := mustFind(ctx, tx, id)
 		if err != nil {
@@ -33,7 +33,7 @@ func (e *Engine) command(ctx context.Context, id string, c Command, make func(tx
 		if cfg == nil { // the department no longer registers the kind
 			cfg = &KindConfig{Kind: r.h.GetKind(), Required: Required(r.h.GetKind()), Floor: Floor(r.h.GetKind())}
 		}
-		do, err := make(tx, r, cfg)
+		do, err := plan(tx, r, cfg)
 		if err != nil {
 			return nil, err
 		}

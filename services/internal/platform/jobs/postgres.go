@@ -36,16 +36,16 @@ func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 		return nil, err
 	}
 	if _, err := conn.Exec(ctx, takeOver, j.id, runnerLock); err != nil {
-		release(conn)
+		release(ctx, conn)
 		return nil, err
 	}
 	c, err := river.NewClient(riverpgxv5.New(j.db.Pool()), j.config())
 	if err != nil {
-		release(conn)
+		release(ctx, conn)
 		return nil, err
 	}
 	if err := c.Start(run); err != nil {
-		release(conn)
+		release(ctx, conn)
 		return nil, err
 	}
 	j.loop(run, func(ctx context.Context) { j.live(ctx, conn) })
@@ -71,15 +71,15 @@ func (j *Jobs) announce(ctx context.Context) (*pgxpool.Conn, error) {
 		return nil, err
 	}
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, hashtext($2))`, runnerLock, j.id); err != nil {
-		release(conn)
+		release(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
 // release closes the connection instead of giving it back: the lock must not live on in the pool.
-func release(conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func release(ctx context.Context, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = conn.Hijack().Close(ctx) // nothing to be done about a connection that does not close
 }
@@ -90,7 +90,7 @@ func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn) {
 	defer ticker.Stop()
 	defer func() {
 		if conn != nil {
-			release(conn)
+			release(ctx, conn)
 		}
 	}()
 	for {
@@ -111,7 +111,7 @@ func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn) {
 		}
 		j.logger.WarnContext(ctx, "jobs: looking for jobs of dead runners failed", slog.Any("error", err))
 		if conn != nil {
-			release(conn)
+			release(ctx, conn)
 			conn = nil
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -41,8 +40,9 @@ func TestRowIsRivers(t *testing.T) {
 			{"plain", Opts{}, river.InsertOpts{MaxAttempts: endless}},
 			{"bounded", Opts{MaxAttempts: 3, Queue: "default"}, river.InsertOpts{MaxAttempts: 3}},
 			{"later", Opts{RunAt: at, MaxAttempts: 3}, river.InsertOpts{MaxAttempts: 3, ScheduledAt: at}},
-			{"unique", Opts{UniqueKey: "k", MaxAttempts: 3}, river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{ByArgs: true,
-				ByState: []rivertype.JobState{"available", "pending", "running", "retryable", "scheduled"}}}},
+			{"unique", Opts{UniqueKey: "k", MaxAttempts: 3}, river.InsertOpts{MaxAttempts: 3, UniqueOpts: river.UniqueOpts{
+				ByArgs: true, ByState: []rivertype.JobState{"available", "pending", "running", "retryable", "scheduled"},
+			}}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				rows, err := store.Write(ctx, db, func(tx store.Tx) ([]map[string]string, error) {
@@ -71,7 +71,7 @@ func insertByRiver(ctx context.Context, tx store.Tx, args river.JobArgs, opts *r
 		if err != nil {
 			return err
 		}
-		_, err = c.InsertTx(ctx, pgx.Tx(pgxTx), args, opts)
+		_, err = c.InsertTx(ctx, pgxTx, args, opts)
 		return err
 	}
 	c, err := river.NewClient(riversqlite.New(nil), &river.Config{})
