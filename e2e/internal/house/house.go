@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,11 +109,12 @@ func Databases(t testing.TB) map[string]string {
 		t.Cleanup(func() {
 			execSQL(t, admin, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
 		})
-		cfg, err := pgx.ParseConfig(admin)
+		u, err := url.Parse(admin)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatal("TASUKI_TEST_POSTGRES_DSN is no URL")
 		}
-		dsns[d.program] = strings.Replace(admin, "/"+cfg.Database, "/"+name, 1)
+		u.Path = "/" + name
+		dsns[d.program] = u.String()
 	}
 	return dsns
 }
