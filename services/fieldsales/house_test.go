@@ -83,7 +83,7 @@ func (h *house) seller(t *testing.T) context.Context { return h.as(t, "tanaka", 
 // houses runs a test in a house on each engine. The neighbours are on SQLite.
 func houses(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, build(t, true, testkit.SQLiteDSN(t), store.WithoutSync())) })
+	t.Run("sqlite", func(t *testing.T) { test(t, build(t, true, testkit.SQLiteDSN(t, fieldsales.Definition.Sets()...), store.WithoutSync())) })
 	t.Run("postgres", func(t *testing.T) { test(t, build(t, true, testkit.PostgresDSN(t, fieldsales.Definition.Sets()...))) })
 }
 
@@ -131,8 +131,10 @@ func build(t *testing.T, neighbours bool, dsn string, opts ...store.Option) *hou
 			{Kind: handoffv1.Kind_KIND_CSQL, From: access.CustomerSuccess, To: access.FieldSales, OnDecision: hear},
 			{Kind: handoffv1.Kind_KIND_CLOSED_WON, From: access.FieldSales, To: access.CustomerSuccess},
 		}}
-		open(h.insideSales.definition(access.InsideSales), testkit.SQLiteDSN(t), store.WithoutSync())
-		open(h.customerSuccess.definition(access.CustomerSuccess), testkit.SQLiteDSN(t), store.WithoutSync())
+		for name, n := range map[access.Department]*neighbour{access.InsideSales: h.insideSales, access.CustomerSuccess: h.customerSuccess} {
+			def := n.definition(name)
+			open(def, testkit.SQLiteDSN(t, def.Sets()...), store.WithoutSync())
+		}
 		h.insideSales.conn = dial(t, nets[access.InsideSales], rpc.As(access.Forward()))
 		h.customerSuccess.conn = dial(t, nets[access.CustomerSuccess], rpc.As(access.Forward()))
 	}
