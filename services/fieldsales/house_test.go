@@ -83,7 +83,9 @@ func (h *house) seller(t *testing.T) context.Context { return h.as(t, "tanaka", 
 // houses runs a test in a house on each engine. The neighbours are on SQLite.
 func houses(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, build(t, true, testkit.SQLiteDSN(t, fieldsales.Definition.Sets()...), store.WithoutSync())) })
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, build(t, true, testkit.SQLiteDSN(t, fieldsales.Definition.Sets()...), store.WithoutSync()))
+	})
 	t.Run("postgres", func(t *testing.T) { test(t, build(t, true, testkit.PostgresDSN(t, fieldsales.Definition.Sets()...))) })
 }
 
