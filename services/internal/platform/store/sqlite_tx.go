@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -169,23 +168,9 @@ func insertRows(table string, columns []string, rows int) string {
 		}
 		b.WriteString(quote(c))
 	}
-	b.WriteString(") VALUES ")
-	param := 0
-	for r := range rows {
-		if r > 0 {
-			b.WriteString(", ")
-		}
-		for i := range columns {
-			if i == 0 {
-				b.WriteByte('(')
-			} else {
-				b.WriteString(", ")
-			}
-			param++
-			b.WriteString("$" + strconv.Itoa(param))
-		}
-		b.WriteByte(')')
-	}
+	// Parameters without names: the driver looks the name of each up in a list, which costs their square.
+	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
+	b.WriteString(") VALUES " + strings.TrimSuffix(strings.Repeat(row+", ", rows), ", "))
 	return b.String()
 }
 
