@@ -45,7 +45,7 @@ stage() {
 demo_from_clone() {
   local clone code=0
   clone=$(mktemp -d)
-  git clone -q . "$clone/tasuki" && make -C "$clone/tasuki" demo EXIT=1 LISTEN=127.0.0.1:0 || code=$?
+  git clone -q . "$clone/tasuki" && timeout 600 make -C "$clone/tasuki" demo EXIT=1 LISTEN=127.0.0.1:0 || code=$?
   rm -rf "$clone"
   return "$code"
 }
