@@ -102,9 +102,12 @@ func NormalizePhone(s string) (phone string, ok bool) {
 	return e164, len(e164) >= 9
 }
 
-// plainJapanese takes the common writings, 03-1234-5678 and 090 1234 5678, without the general parser: that costs 45 µs a
-// number, a fifth of what an import has for a whole row. A test compares both.
+// plainJapanese takes the common writings, 03-1234-5678, 090 1234 5678 and +81312345678, without the general parser: that
+// costs 45 µs a number, a fifth of what an import has for a whole row. A test compares both.
 func plainJapanese(s string) (string, bool) {
+	if rest, ok := strings.CutPrefix(s, "+81"); ok && strings.Trim(rest, "0123456789") == "" {
+		return s, (len(rest) == 9 || len(rest) == 10) && rest[0] != '0'
+	}
 	digits := make([]byte, 0, 14)
 	digits = append(digits, "+81"...)
 	for i := range len(s) {

@@ -174,6 +174,9 @@ func TestPlainPhoneIsWhatTheLibrarySays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.StringMatching(`0[1-9][0-9]{2}[0-9]{2,4}[- ]?[0-9]{3,5}`).Draw(t, "phone")
 		short, ok := party.NormalizePhone(s)
+		if again, againOK := party.NormalizePhone(short); ok && (again != short || !againOK) {
+			t.Fatalf("%q: %q, and of that %q, %v", s, short, again, againOK)
+		}
 		full, fullOK := party.NormalizePhone(s[:4] + "." + s[4:])
 		if ok != fullOK || ok && short != full {
 			t.Fatalf("%q: %q, %v; the library says %q, %v", s, short, ok, full, fullOK)

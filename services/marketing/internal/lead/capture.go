@@ -19,6 +19,18 @@ type Person struct {
 	Name               Name
 	Mail, Phone, Title string
 	Consents           []Consent
+
+	normal normalForm // of Mail
+}
+
+// normalForm keeps what a text was last normalised to: leads are matched by the same forms several times.
+type normalForm struct{ of, is string }
+
+func (n *normalForm) get(text string, normalise func(string) string) string {
+	if n.of != text {
+		n.of, n.is = text, normalise(text)
+	}
+	return n.is
 }
 
 // Company is what is known of a company.
@@ -28,6 +40,7 @@ type Company struct {
 	// inferred: the domain is the one of a mail address.
 	inferred bool
 	matchKey string
+	normal   normalForm // of Name
 }
 
 // Capture is what somebody tells us of a person's interest.
@@ -89,13 +102,12 @@ func fullName(family, given string) string {
 
 // mailKey is the normalised mail address; empty when there is none that could be understood.
 func (p *Person) mailKey() string {
-	if p.Mail == "" {
+	return p.normal.get(p.Mail, func(s string) string {
+		if mail, ok := party.NormalizeMail(s); ok {
+			return mail
+		}
 		return ""
-	}
-	if mail, ok := party.NormalizeMail(p.Mail); ok {
-		return mail
-	}
-	return ""
+	})
 }
 
 // MatchKey is what a person is known by; empty when there is neither mail address nor phone number.
@@ -122,7 +134,7 @@ func (c *Company) tidy(m *scoring.Model, mail string) {
 	}
 }
 
-func (c *Company) nameKey() string { return party.CompanyKey(c.Name) }
+func (c *Company) nameKey() string { return c.normal.get(c.Name, party.CompanyKey) }
 
 // isNone: nothing is known of the company.
 func (c *Company) isNone() bool { return c.Name == "" && c.Domain == "" }
@@ -200,6 +212,7 @@ next:
 
 // fill takes over what was empty; the domain only when nobody has to guess.
 func (c *Company) fill(from Company) bool {
+	c.nameKey() // what is kept of it is no change
 	before := *c
 	if c.Name == "" {
 		c.Name = from.Name

@@ -54,6 +54,7 @@ func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]
 	seen := map[*Lead]bool{}
 	for i := range captures {
 		c := &captures[i]
+		domains := c.domains() // as the capture says, not as a company of the same name has it
 		results[i] = b.take(d.Model, c, by, now)
 		l := results[i].Lead
 		if results[i].Repeated {
@@ -65,7 +66,7 @@ func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]
 		}
 		w.touches = append(w.touches, touchRow(l, l.TouchCount, c, now))
 		if results[i].New {
-			if err := l.Screen(ruleFor(b.rules, c.domains()), now); err != nil {
+			if err := l.Screen(ruleFor(b.rules, domains), now); err != nil {
 				return nil, err
 			}
 			events = append(events, d.captured(l, now))
