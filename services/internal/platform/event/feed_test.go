@@ -286,7 +286,7 @@ func TestWakesOtherProcesses(t *testing.T) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
-	if took[5] > 150*time.Millisecond { // without the wake-up it would be the slow look
+	if took[5] > 600*time.Millisecond { // without the wake-up it would be the slow look, a second
 		t.Errorf("the median is %s", took[5])
 	}
 }

@@ -24,6 +24,7 @@ import (
 func TestMain(m *testing.M) { testkit.VerifyNoLeaks(m) }
 
 func each(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Parallel()
 	testkit.Engines(t, test, event.Migrations())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -27,7 +28,7 @@ func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*han
 	if cfg == nil || sent.GetTo() != v.e.cfg.Department.String() {
 		return nil, problem.Invalid(problem.Field("handoff.to", "this department does not receive such a handoff"))
 	}
-	if sent.GetId() == "" || sent.GetAttempt() < 1 || sent.GetChainId() == "" || sent.GetOfferedAt() == nil {
+	if uuid.Validate(sent.GetId()) != nil || uuid.Validate(sent.GetChainId()) != nil || sent.GetAttempt() < 1 || sent.GetOfferedAt() == nil {
 		return nil, problem.Invalid(problem.Field("handoff", "needs id, chain_id, attempt and offered_at"))
 	}
 	return store.Write(ctx, v.e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {

@@ -260,6 +260,7 @@ func (d *department) waitState(id string, s State) *handoffv1.Handoff {
 
 // both runs a test on both engines.
 func both(t *testing.T, test func(t *testing.T, engine store.Engine)) {
+	t.Parallel()
 	t.Run(string(store.SQLite), func(t *testing.T) { test(t, store.SQLite) })
 	t.Run(string(store.Postgres), func(t *testing.T) { test(t, store.Postgres) })
 }
