@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/genproto/googleapis/type/money"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/google/uuid"
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"

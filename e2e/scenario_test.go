@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
-
-	"github.com/google/uuid"
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"

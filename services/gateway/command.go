@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
 	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
 	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"

@@ -75,6 +75,7 @@ var (
 		{"玄海鉄工", "genkai-iron"}, {"高原メディア", "kogen-media"}, {"すみれ薬局", "sumire-pharm"}, {"まつかぜ警備", "matsukaze-guard"},
 		{"あおぞら人材", "aozora-hr"}, {"ひばりデザイン", "hibari-design"},
 	}
+	regions    = [][2]string{{"", ""}, {"東北", "-tohoku"}, {"関西", "-kansai"}, {"中部", "-chubu"}, {"九州", "-kyushu"}, {"北海道", "-hokkaido"}, {"四国", "-shikoku"}}
 	forms      = []string{"株式会社%s", "%s株式会社", "（株）%s", "㈱%s", "%s（株）", "有限会社%s", "合同会社%s", "(株)%s"}
 	industries = []string{"製造", "物流", "食品", "建設", "IT", "医療", "商社", "教育", "サービス", "不動産"}
 	titles     = []string{"部長", "営業部長", "課長", "主任", "担当", "取締役", "代表取締役", "情報システム部 課長", "マネージャー", ""}
@@ -85,10 +86,12 @@ var (
 func newPool(r *rand.Rand) *pool {
 	p := &pool{rnd: r}
 	for i, s := range stems {
-		p.companies = append(p.companies, lead{
-			company: fmt.Sprintf(forms[i%len(forms)], s[0]), domain: s[1] + ".example",
-			industry: industries[r.IntN(len(industries))], employees: sizes[r.IntN(len(sizes))],
-		})
+		for j, region := range regions {
+			p.companies = append(p.companies, lead{
+				company: fmt.Sprintf(forms[(i+j)%len(forms)], s[0]+region[0]), domain: s[1] + region[1] + ".example",
+				industry: pick(r, industries), employees: pick(r, sizes),
+			})
+		}
 	}
 	return p
 }

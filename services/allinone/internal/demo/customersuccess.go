@@ -27,6 +27,19 @@ func (p *Play) customerSuccessActs(ctx context.Context) (int, error) {
 		return moved, err
 	}
 	n, err := each(ctx, p, plans, p.onboard)
+	if moved += n; err != nil || n > 0 {
+		return moved, err
+	}
+	// A further contract of a customer who is onboarded already has no kickoff of its own: the first action is recorded by
+	// hand.
+	owed, err := p.handoffs(ctx, customerSuccess, url.Values{"box": {"BOX_INBOX"}, "states": {"STATE_ACCEPTED"}})
+	if err != nil {
+		return moved, err
+	}
+	n, err = each(ctx, p, owed, func(ctx context.Context, h *handoffv1.Handoff) error {
+		return p.rest.post(ctx, customerSuccess, "/v1/handoffs/"+h.GetId()+":fulfil", "demo-fulfil-"+h.GetId()+"-"+h.GetEtag(),
+			&handoffv1.FulfilHandoffRequest{Note: "追加契約の説明を実施 / went through the further contract"}, &handoffv1.Handoff{})
+	})
 	return moved + n, err
 }
 
@@ -34,16 +47,16 @@ func (p *Play) customerSuccessActs(ctx context.Context) (int, error) {
 func (p *Play) onboard(ctx context.Context, plan *customersuccessv1.OnboardingPlan) error {
 	path := "/v1/onboarding-plans/" + plan.GetId()
 	if plan.GetState() == customersuccessv1.OnboardingPlan_STATE_PLANNED {
-		return p.rest.post(ctx, customerSuccess, path+":start", "demo-start-"+plan.GetId(),
+		return p.rest.post(ctx, customerSuccess, path+":start", "demo-start-"+plan.GetId()+"-"+plan.GetEtag(),
 			&customersuccessv1.StartOnboardingRequest{Note: "キックオフ実施 / kickoff held"}, &customersuccessv1.OnboardingPlan{})
 	}
 	for _, m := range plan.GetMilestones() {
 		if m.GetState() == customersuccessv1.Milestone_STATE_OPEN && m.GetMandatory() {
-			return p.rest.post(ctx, customerSuccess, path+"/milestones/"+m.GetCode()+":complete", "demo-milestone-"+m.GetCode()+"-"+plan.GetId(),
+			return p.rest.post(ctx, customerSuccess, path+"/milestones/"+m.GetCode()+":complete", "demo-milestone-"+plan.GetId()+"-"+plan.GetEtag(),
 				&customersuccessv1.CompleteMilestoneRequest{}, &customersuccessv1.OnboardingPlan{})
 		}
 	}
-	return p.rest.post(ctx, customerSuccess, path+":complete", "demo-complete-"+plan.GetId(),
+	return p.rest.post(ctx, customerSuccess, path+":complete", "demo-complete-"+plan.GetId()+"-"+plan.GetEtag(),
 		&customersuccessv1.CompleteOnboardingRequest{}, &customersuccessv1.OnboardingPlan{})
 }
 

@@ -29,11 +29,11 @@ func (p *Play) offers(ctx context.Context, s staff) ([]*handoffv1.Handoff, error
 }
 
 func (p *Play) accept(ctx context.Context, s staff, h *handoffv1.Handoff, assignee string) error {
-	return p.rest.post(ctx, s, "/v1/handoffs/"+h.GetId()+":accept", "demo-accept-"+h.GetId(),
+	return p.rest.post(ctx, s, "/v1/handoffs/"+h.GetId()+":accept", "demo-accept-"+h.GetId()+"-"+h.GetEtag(),
 		&handoffv1.AcceptHandoffRequest{Assignee: assignee}, &handoffv1.Handoff{})
 }
 
 func (p *Play) reject(ctx context.Context, s staff, h *handoffv1.Handoff, reason, note string) error {
-	return p.rest.post(ctx, s, "/v1/handoffs/"+h.GetId()+":reject", "demo-reject-"+h.GetId(),
+	return p.rest.post(ctx, s, "/v1/handoffs/"+h.GetId()+":reject", "demo-reject-"+h.GetId()+"-"+h.GetEtag(),
 		&handoffv1.RejectHandoffRequest{Reason: reason, Note: note}, &handoffv1.Handoff{})
 }

@@ -56,12 +56,12 @@ func (p *Play) sell(ctx context.Context, o *fieldsalesv1.Opportunity) error {
 	path := "/v1/opportunities/" + o.GetId()
 	if o.GetStage() == "DISCOVERY" || o.GetStage() == "NEGOTIATION" {
 		if reason, lost := loss(key, o.GetStage()); lost {
-			return p.rest.post(ctx, fieldSales, path+":closeLost", "demo-lost-"+o.GetId(),
+			return p.rest.post(ctx, fieldSales, path+":closeLost", "demo-lost-"+o.GetId()+"-"+o.GetEtag(),
 				&fieldsalesv1.CloseLostRequest{Reason: reason, Note: "デモ / demo"}, &fieldsalesv1.Opportunity{})
 		}
 	}
 	if o.GetStage() == "DISCOVERY" && o.GetAmount() == nil {
-		return p.rest.send(ctx, fieldSales, http.MethodPatch, path, "demo-amount-"+o.GetId(), &fieldsalesv1.UpdateOpportunityRequest{
+		return p.rest.send(ctx, fieldSales, http.MethodPatch, path, "demo-amount-"+o.GetId()+"-"+o.GetEtag(), &fieldsalesv1.UpdateOpportunityRequest{
 			Amount: yen(seats(key) * seatJPY * 12), ExpectedCloseDate: day(time.Now().AddDate(0, 0, 30)),
 			ExpansionRoom: ptr("他部門に展開余地 / two more teams"), ProposalRoom: ptr("分析オプション / analytics option"),
 		}, &fieldsalesv1.Opportunity{})
@@ -70,7 +70,7 @@ func (p *Play) sell(ctx context.Context, o *fieldsalesv1.Opportunity) error {
 	if !ok {
 		return p.win(ctx, o, key)
 	}
-	return p.rest.post(ctx, fieldSales, path+":moveStage", "demo-stage-"+next+"-"+o.GetId(), &fieldsalesv1.MoveStageRequest{
+	return p.rest.post(ctx, fieldSales, path+":moveStage", "demo-stage-"+o.GetId()+"-"+o.GetEtag(), &fieldsalesv1.MoveStageRequest{
 		Stage: next, NextAction: &fieldsalesv1.NextActionInput{
 			Description: "次回打ち合わせ / next meeting", DueAt: timestamppb.New(time.Now().Add(72 * time.Hour)),
 		},
@@ -95,7 +95,7 @@ func loss(key, stage string) (reason string, lost bool) {
 func (p *Play) win(ctx context.Context, o *fieldsalesv1.Opportunity, key string) error {
 	start := time.Now().AddDate(0, 0, 7)
 	billing := &typev1.Person{Name: &typev1.PersonName{Full: "経理ご担当者"}, Mail: "billing@customer.example"}
-	return p.rest.post(ctx, fieldSales, "/v1/opportunities/"+o.GetId()+":closeWon", "demo-won-"+o.GetId(), &fieldsalesv1.CloseWonRequest{
+	return p.rest.post(ctx, fieldSales, "/v1/opportunities/"+o.GetId()+":closeWon", "demo-won-"+o.GetId()+"-"+o.GetEtag(), &fieldsalesv1.CloseWonRequest{
 		Contract: &handoffv1.ContractSummary{
 			Lines: []*handoffv1.ContractLine{
 				{Product: "tasuki-standard", Quantity: int32(seats(key)), UnitPrice: yen(seatJPY), IntervalMonths: 1},

@@ -51,14 +51,17 @@ func (p *Play) workOn(ctx context.Context, w *insidesalesv1.WorkItem) error {
 	switch w.GetState() {
 	case insidesalesv1.WorkItem_STATE_ACCEPTED:
 		if dice(key, "first call") < 35 {
-			return p.logCall(ctx, w, "1", insidesalesv1.Activity_RESULT_NO_ANSWER, "不在 / no answer")
+			return p.logCall(ctx, w, insidesalesv1.Activity_RESULT_NO_ANSWER, "不在 / no answer")
 		}
-		return p.logCall(ctx, w, "1", insidesalesv1.Activity_RESULT_CONNECTED, "課題をヒアリング / asked what hurts")
+		return p.logCall(ctx, w, insidesalesv1.Activity_RESULT_CONNECTED, "課題をヒアリング / asked what hurts")
 	case insidesalesv1.WorkItem_STATE_WORKING:
+		if w.GetMeetingHandoffId() != "" { // field sales sent the meeting back
+			return p.recycle(ctx, w, "BAD_TIMING", "商談不成立 / the meeting did not come about")
+		}
 		if dice(key, "reach") < 15 {
 			return p.recycle(ctx, w, "NO_RESPONSE", "3回架電、応答なし / three calls, no response")
 		}
-		return p.logCall(ctx, w, "2", insidesalesv1.Activity_RESULT_CONNECTED, "2回目で接続 / reached at the second call")
+		return p.logCall(ctx, w, insidesalesv1.Activity_RESULT_CONNECTED, "2回目で接続 / reached at the second call")
 	case insidesalesv1.WorkItem_STATE_CONNECTED:
 		switch n := dice(key, "qualify"); {
 		case n < 20:
@@ -66,10 +69,10 @@ func (p *Play) workOn(ctx context.Context, w *insidesalesv1.WorkItem) error {
 		case n < 26:
 			return p.recycle(ctx, w, "NO_BUDGET", "予算なし / no budget this year")
 		case n < 30:
-			return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":disqualify", "demo-disqualify-"+w.GetId(),
+			return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":disqualify", "demo-disqualify-"+w.GetId()+"-"+w.GetEtag(),
 				&insidesalesv1.DisqualifyWorkItemRequest{Reason: "NOT_A_PROJECT", Note: "情報収集のみ / only looking around"}, &insidesalesv1.WorkItem{})
 		}
-		return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":qualify", "demo-qualify-"+w.GetId(), &insidesalesv1.QualifyWorkItemRequest{
+		return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":qualify", "demo-qualify-"+w.GetId()+"-"+w.GetEtag(), &insidesalesv1.QualifyWorkItemRequest{
 			Answers: &handoffv1.QualificationAnswers{
 				Issue: "部門間の引き継ぎで案件が漏れる / leads get lost between departments", Budget: "年間300万円 / JPY 3M a year",
 				Need: "引き継ぎの見える化 / see every hand-over", Timeline: "今期中 / this fiscal year",
@@ -78,7 +81,7 @@ func (p *Play) workOn(ctx context.Context, w *insidesalesv1.WorkItem) error {
 	case insidesalesv1.WorkItem_STATE_QUALIFIED:
 		// Tomorrow at 10:00 in Tokyo, for an hour.
 		start := time.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour)
-		return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":offerMeeting", "demo-meeting-"+w.GetId(), &insidesalesv1.OfferMeetingRequest{
+		return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":offerMeeting", "demo-meeting-"+w.GetId()+"-"+w.GetEtag(), &insidesalesv1.OfferMeetingRequest{
 			StartsAt: timestamppb.New(start), EndsAt: timestamppb.New(start.Add(time.Hour)), MeetingType: "ONLINE",
 			Host: "takahashi", Url: "https://meet.example/" + w.GetId(), Temperature: "WARM", BuyingStage: "CONSIDERATION",
 			Notes: "製品デモを希望 / wants to see the product",
@@ -87,14 +90,14 @@ func (p *Play) workOn(ctx context.Context, w *insidesalesv1.WorkItem) error {
 	return nil
 }
 
-func (p *Play) logCall(ctx context.Context, w *insidesalesv1.WorkItem, number string, result insidesalesv1.Activity_Result, note string) error {
-	return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+"/activities", "demo-call-"+number+"-"+w.GetId(), &insidesalesv1.LogActivityRequest{
+func (p *Play) logCall(ctx context.Context, w *insidesalesv1.WorkItem, result insidesalesv1.Activity_Result, note string) error {
+	return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+"/activities", "demo-call-"+w.GetId()+"-"+w.GetEtag(), &insidesalesv1.LogActivityRequest{
 		Kind: insidesalesv1.Activity_KIND_CALL, Direction: insidesalesv1.Activity_DIRECTION_OUTBOUND, Result: result, Note: note,
 	}, &insidesalesv1.Activity{})
 }
 
 func (p *Play) recycle(ctx context.Context, w *insidesalesv1.WorkItem, reason, note string) error {
-	return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":recycle", "demo-recycle-"+w.GetId(),
+	return p.rest.post(ctx, insideSales, "/v1/work-items/"+w.GetId()+":recycle", "demo-recycle-"+w.GetId()+"-"+w.GetEtag(),
 		&insidesalesv1.RecycleWorkItemRequest{Reason: reason, Note: note}, &insidesalesv1.WorkItem{})
 }
 

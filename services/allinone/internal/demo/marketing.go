@@ -20,7 +20,7 @@ func (p *Play) marketingActs(ctx context.Context) (int, error) {
 		}
 	}
 	return each(ctx, p, chosen, func(ctx context.Context, l *marketingv1.Lead) error {
-		return p.rest.post(ctx, marketing, "/v1/leads/"+l.GetId()+":qualify", "demo-qualify-"+l.GetId(), &marketingv1.QualifyLeadRequest{
+		return p.rest.post(ctx, marketing, "/v1/leads/"+l.GetId()+":qualify", "demo-qualify-"+l.GetId()+"-"+l.GetEtag(), &marketingv1.QualifyLeadRequest{
 			Reason: "KNOWN_INTEREST", Note: "展示会で話した / spoke with them at the fair",
 		}, &marketingv1.Lead{})
 	})

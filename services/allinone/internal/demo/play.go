@@ -6,11 +6,14 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 )
@@ -128,17 +131,23 @@ func (p *Play) relay(ctx context.Context) error {
 
 // each acts on all things at once, as many people as there are actors, and counts what was moved.
 func each[T any](ctx context.Context, p *Play, things []T, act func(context.Context, T) error) (int, error) {
+	var moved atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(p.cfg.Actors)
 	for _, t := range things {
 		g.Go(func() error {
-			if err := act(ctx, t); err != nil && !settled(err) {
+			err := act(ctx, t)
+			switch {
+			case err == nil:
+				moved.Add(1)
+			case !settled(err):
 				return err
 			}
 			return nil
 		})
 	}
-	return len(things), g.Wait()
+	err := g.Wait()
+	return int(moved.Load()), err
 }
 
 // dice is the same number from 0 to 99 for the same thing and question, in every run.
@@ -148,8 +157,11 @@ func dice(thing, question string) int {
 	return int(h.Sum32() % 100)
 }
 
+// progress draws a bar for people; what is no terminal gets none.
 func (p *Play) progress(total int, what string) *progressbar.ProgressBar {
+	f, isFile := p.cfg.Progress.(*os.File)
 	return progressbar.NewOptions(total, progressbar.OptionSetWriter(p.cfg.Progress), progressbar.OptionSetDescription(what),
+		progressbar.OptionSetVisibility(isFile && term.IsTerminal(int(f.Fd()))),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionOnCompletion(func() { _, _ = io.WriteString(p.cfg.Progress, "\n") }))
+		progressbar.OptionOnCompletion(func() { _, _ = io.WriteString(p.cfg.Progress, "\n") })) // the bar is only for show
 }

@@ -73,16 +73,16 @@ func (p *Play) report(ctx context.Context, files []*imported) error {
 	out := p.cfg.Out
 	printFiles(out, files)
 	printBadRows(out, files)
-	printDepartment(out, "Marketing マーケティング", "lead", countBy(s.leads, func(l *marketingv1.Lead) string {
+	printDepartment(out, "Marketing マーケティング", "leads", countBy(s.leads, func(l *marketingv1.Lead) string {
 		return short(l.GetState().String()) + because(l.GetLastReason())
 	}))
-	printDepartment(out, "Inside sales インサイドセールス", "work item", countBy(s.items, func(w *insidesalesv1.WorkItem) string {
+	printDepartment(out, "Inside sales インサイドセールス", "work items", countBy(s.items, func(w *insidesalesv1.WorkItem) string {
 		return short(w.GetState().String()) + because(w.GetReason())
 	}))
-	printDepartment(out, "Field sales フィールドセールス", "opportunity", countBy(s.opportunities, func(o *fieldsalesv1.Opportunity) string {
+	printDepartment(out, "Field sales フィールドセールス", "opportunities", countBy(s.opportunities, func(o *fieldsalesv1.Opportunity) string {
 		return short(o.GetState().String()) + because(o.GetLoss().GetReason())
 	}))
-	printDepartment(out, "Customer success カスタマーサクセス", "customer", countBy(s.customers, func(c *customersuccessv1.Customer) string {
+	printDepartment(out, "Customer success カスタマーサクセス", "customers", countBy(s.customers, func(c *customersuccessv1.Customer) string {
 		return short(c.GetState().String())
 	}))
 	printHandoffs(out, s)
@@ -117,8 +117,10 @@ func printFiles(out io.Writer, files []*imported) {
 	t := newTable(out, "Imported files 取り込み", "file", "encoding", "rows", "imported", "duplicate", "excluded", "invalid", "unknown columns (kept as notes)")
 	for _, f := range files {
 		d := f.done
-		t.AppendRow(table.Row{filepath.Base(f.path), d.GetEncoding(), d.GetTotalRows(), d.GetCreatedCount(), d.GetDuplicateCount(),
-			d.GetExcludedCount(), d.GetInvalidCount(), strings.Join(d.GetUnknownColumns(), ", ")})
+		t.AppendRow(table.Row{
+			filepath.Base(f.path), d.GetEncoding(), d.GetTotalRows(), d.GetCreatedCount(), d.GetDuplicateCount(),
+			d.GetExcludedCount(), d.GetInvalidCount(), strings.Join(d.GetUnknownColumns(), ", "),
+		})
 	}
 	render(out, t)
 }
@@ -149,7 +151,7 @@ func printBadRows(out io.Writer, files []*imported) {
 }
 
 func printDepartment(out io.Writer, title, what string, counts []count) {
-	t := newTable(out, title, "state", what+"s")
+	t := newTable(out, title, "state", what)
 	total := 0
 	for _, c := range counts {
 		t.AppendRow(table.Row{c.name, c.n})
@@ -216,7 +218,7 @@ func printFunnel(out io.Writer, files []*imported, s *state) {
 	}
 	var mrr int64
 	for _, c := range s.customers {
-		mrr += c.GetMrr().GetUnits()
+		mrr += c.GetCommittedMrr().GetUnits()
 	}
 	notExcluded := func(l *marketingv1.Lead) bool { return l.GetState() != marketingv1.Lead_STATE_EXCLUDED }
 	steps := []count{
@@ -243,7 +245,7 @@ func printFunnel(out io.Writer, files []*imported, s *state) {
 		}
 		t.AppendRow(table.Row{step.name, step.n, rate, bar})
 	}
-	t.AppendFooter(table.Row{"MRR", fmt.Sprintf("¥%d", mrr), "", ""})
+	t.AppendFooter(table.Row{"MRR agreed 契約済み", fmt.Sprintf("¥%d", mrr), "", ""})
 	render(out, t)
 }
 
@@ -274,8 +276,10 @@ func writeRows(path string, files []*imported, leads []*marketingv1.Lead) error 
 			if l != nil {
 				leadState = short(l.GetState().String())
 			}
-			_ = w.Write([]string{filepath.Base(file.path), fmt.Sprint(r.GetLine()), short(r.GetOutcome().String()), r.GetLeadId(),
-				leadState, l.GetLastReason(), strings.Join(problems, "; ")}) // Flush below reports the error
+			_ = w.Write([]string{
+				filepath.Base(file.path), fmt.Sprint(r.GetLine()), short(r.GetOutcome().String()), r.GetLeadId(),
+				leadState, l.GetLastReason(), strings.Join(problems, "; "),
+			}) // Flush below reports the error
 		}
 	}
 	w.Flush()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -144,7 +145,26 @@ func (s *Service) Parts(listener net.Listener) []lifecycle.Part {
 		{Name: name + " feed", Run: untilStopped(b.Events.Run)},
 		{Name: name + " subscriptions", Run: untilStopped(s.subscriber.Run)},
 		{Name: name + " jobs", Start: b.Jobs.Start, Stop: b.Jobs.Stop},
+		{Name: name + " housekeeping", Run: untilStopped(s.keepHouse)},
 		{Name: name + " server", Run: func(context.Context) error { return s.server.Serve(listener) }, Stop: s.server.Stop},
+	}
+}
+
+// housekeeping is how often what has expired is thrown away.
+const housekeeping = time.Hour
+
+func (s *Service) keepHouse(ctx context.Context) error {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		if _, err := idempotency.Purge(ctx, s.base.DB, s.base.Clock.Now()); err != nil && ctx.Err() == nil {
+			s.base.Logger.WarnContext(ctx, "expired idempotency keys stay for now", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

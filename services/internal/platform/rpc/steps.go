@@ -146,14 +146,14 @@ func logStep(o Options) Step {
 			c, began := &call{}, time.Now()
 			ctx = context.WithValue(ctx, callKey{}, c)
 			resp, err := handler(ctx, req)
-			logCall(ctx, o.Logger, info.FullMethod, c, began, err)
+			logCall(ctx, o, info.FullMethod, c, began, err)
 			return resp, err
 		},
 		Stream: func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 			c, began := &call{}, time.Now()
 			ctx := context.WithValue(ss.Context(), callKey{}, c)
 			err := handler(srv, withContext(ctx, ss))
-			logCall(ctx, o.Logger, info.FullMethod, c, began, err)
+			logCall(ctx, o, info.FullMethod, c, began, err)
 			return err
 		},
 	}
@@ -173,9 +173,12 @@ func levelOf(c codes.Code) slog.Level {
 	return slog.LevelInfo
 }
 
-func logCall(ctx context.Context, l *slog.Logger, method string, c *call, began time.Time, err error) {
-	code := status.Code(err)
+func logCall(ctx context.Context, o Options, method string, c *call, began time.Time, err error) {
+	l, code := o.Logger, status.Code(err)
 	level := levelOf(code)
+	if code == codes.Unavailable && o.draining != nil && o.draining.Err() != nil {
+		level = slog.LevelDebug // streams that end with the server are no news
+	}
 	if !l.Enabled(ctx, level) {
 		return
 	}
