@@ -53,27 +53,76 @@ type pool struct {
 
 var (
 	families = [][3]string{
-		{"佐藤", "サトウ", "sato"}, {"鈴木", "スズキ", "suzuki"}, {"高橋", "タカハシ", "takahashi"}, {"田中", "タナカ", "tanaka"},
-		{"伊藤", "イトウ", "ito"}, {"渡辺", "ワタナベ", "watanabe"}, {"山本", "ヤマモト", "yamamoto"}, {"中村", "ナカムラ", "nakamura"},
-		{"小林", "コバヤシ", "kobayashi"}, {"加藤", "カトウ", "kato"}, {"吉田", "ヨシダ", "yoshida"}, {"山田", "ヤマダ", "yamada"},
-		{"佐々木", "ササキ", "sasaki"}, {"山口", "ヤマグチ", "yamaguchi"}, {"松本", "マツモト", "matsumoto"}, {"井上", "イノウエ", "inoue"},
-		{"木村", "キムラ", "kimura"}, {"林", "ハヤシ", "hayashi"}, {"斎藤", "サイトウ", "saito"}, {"清水", "シミズ", "shimizu"},
+		{"佐藤", "サトウ", "sato"},
+		{"鈴木", "スズキ", "suzuki"},
+		{"高橋", "タカハシ", "takahashi"},
+		{"田中", "タナカ", "tanaka"},
+		{"伊藤", "イトウ", "ito"},
+		{"渡辺", "ワタナベ", "watanabe"},
+		{"山本", "ヤマモト", "yamamoto"},
+		{"中村", "ナカムラ", "nakamura"},
+		{"小林", "コバヤシ", "kobayashi"},
+		{"加藤", "カトウ", "kato"},
+		{"吉田", "ヨシダ", "yoshida"},
+		{"山田", "ヤマダ", "yamada"},
+		{"佐々木", "ササキ", "sasaki"},
+		{"山口", "ヤマグチ", "yamaguchi"},
+		{"松本", "マツモト", "matsumoto"},
+		{"井上", "イノウエ", "inoue"},
+		{"木村", "キムラ", "kimura"},
+		{"林", "ハヤシ", "hayashi"},
+		{"斎藤", "サイトウ", "saito"},
+		{"清水", "シミズ", "shimizu"},
 	}
 	givens = [][3]string{
-		{"太郎", "タロウ", "taro"}, {"花子", "ハナコ", "hanako"}, {"健一", "ケンイチ", "kenichi"}, {"美咲", "ミサキ", "misaki"},
-		{"大輔", "ダイスケ", "daisuke"}, {"陽子", "ヨウコ", "yoko"}, {"翔太", "ショウタ", "shota"}, {"由美", "ユミ", "yumi"},
-		{"直樹", "ナオキ", "naoki"}, {"恵子", "ケイコ", "keiko"}, {"拓也", "タクヤ", "takuya"}, {"真由美", "マユミ", "mayumi"},
-		{"誠", "マコト", "makoto"}, {"裕子", "ユウコ", "yuko"}, {"亮", "リョウ", "ryo"}, {"千尋", "チヒロ", "chihiro"},
+		{"太郎", "タロウ", "taro"},
+		{"花子", "ハナコ", "hanako"},
+		{"健一", "ケンイチ", "kenichi"},
+		{"美咲", "ミサキ", "misaki"},
+		{"大輔", "ダイスケ", "daisuke"},
+		{"陽子", "ヨウコ", "yoko"},
+		{"翔太", "ショウタ", "shota"},
+		{"由美", "ユミ", "yumi"},
+		{"直樹", "ナオキ", "naoki"},
+		{"恵子", "ケイコ", "keiko"},
+		{"拓也", "タクヤ", "takuya"},
+		{"真由美", "マユミ", "mayumi"},
+		{"誠", "マコト", "makoto"},
+		{"裕子", "ユウコ", "yuko"},
+		{"亮", "リョウ", "ryo"},
+		{"千尋", "チヒロ", "chihiro"},
 	}
 	stems = [][2]string{
-		{"青葉製作所", "aoba-mfg"}, {"北斗物流", "hokuto-logi"}, {"みなと食品", "minato-foods"}, {"さくら建設", "sakura-kensetsu"},
-		{"東都システム", "toto-system"}, {"富士見医療", "fujimi-medical"}, {"大和商事", "yamato-trading"}, {"若葉教育", "wakaba-edu"},
-		{"日の出電機", "hinode-denki"}, {"白樺ホテルズ", "shirakaba-hotels"}, {"瀬戸内化学", "setouchi-chem"}, {"武蔵野印刷", "musashino-print"},
-		{"つばめ運輸", "tsubame-unyu"}, {"銀河ソフト", "ginga-soft"}, {"朝日野農園", "asahino-farm"}, {"常盤保険サービス", "tokiwa-ins"},
-		{"千代田設備", "chiyoda-setsubi"}, {"琵琶湖紡績", "biwako-boseki"}, {"阿蘇エナジー", "aso-energy"}, {"八重洲コンサルティング", "yaesu-consulting"},
-		{"木曽木工", "kiso-mokko"}, {"いろは不動産", "iroha-estate"}, {"みやこ旅行", "miyako-travel"}, {"黒潮水産", "kuroshio-suisan"},
-		{"玄海鉄工", "genkai-iron"}, {"高原メディア", "kogen-media"}, {"すみれ薬局", "sumire-pharm"}, {"まつかぜ警備", "matsukaze-guard"},
-		{"あおぞら人材", "aozora-hr"}, {"ひばりデザイン", "hibari-design"},
+		{"青葉製作所", "aoba-mfg"},
+		{"北斗物流", "hokuto-logi"},
+		{"みなと食品", "minato-foods"},
+		{"さくら建設", "sakura-kensetsu"},
+		{"東都システム", "toto-system"},
+		{"富士見医療", "fujimi-medical"},
+		{"大和商事", "yamato-trading"},
+		{"若葉教育", "wakaba-edu"},
+		{"日の出電機", "hinode-denki"},
+		{"白樺ホテルズ", "shirakaba-hotels"},
+		{"瀬戸内化学", "setouchi-chem"},
+		{"武蔵野印刷", "musashino-print"},
+		{"つばめ運輸", "tsubame-unyu"},
+		{"銀河ソフト", "ginga-soft"},
+		{"朝日野農園", "asahino-farm"},
+		{"常盤保険サービス", "tokiwa-ins"},
+		{"千代田設備", "chiyoda-setsubi"},
+		{"琵琶湖紡績", "biwako-boseki"},
+		{"阿蘇エナジー", "aso-energy"},
+		{"八重洲コンサルティング", "yaesu-consulting"},
+		{"木曽木工", "kiso-mokko"},
+		{"いろは不動産", "iroha-estate"},
+		{"みやこ旅行", "miyako-travel"},
+		{"黒潮水産", "kuroshio-suisan"},
+		{"玄海鉄工", "genkai-iron"},
+		{"高原メディア", "kogen-media"},
+		{"すみれ薬局", "sumire-pharm"},
+		{"まつかぜ警備", "matsukaze-guard"},
+		{"あおぞら人材", "aozora-hr"},
+		{"ひばりデザイン", "hibari-design"},
 	}
 	regions    = [][2]string{{"", ""}, {"東北", "-tohoku"}, {"関西", "-kansai"}, {"中部", "-chubu"}, {"九州", "-kyushu"}, {"北海道", "-hokkaido"}, {"四国", "-shikoku"}}
 	forms      = []string{"株式会社%s", "%s株式会社", "（株）%s", "㈱%s", "%s（株）", "有限会社%s", "合同会社%s", "(株)%s"}
@@ -141,8 +190,10 @@ func competitor(l lead) lead {
 }
 
 func hubspot(p *pool, n int) []byte {
-	origin := map[string]string{"展示会": "Offline Sources", "ウェビナー": "Webinar", "ホワイトペーパー": "Whitepaper", "デモ依頼": "Demo Request",
-		"料金問い合わせ": "Pricing Inquiry", "紹介": "Referrals", "広告": "Paid Search", "お問い合わせ": "Contact Us"}
+	origin := map[string]string{
+		"展示会": "Offline Sources", "ウェビナー": "Webinar", "ホワイトペーパー": "Whitepaper", "デモ依頼": "Demo Request",
+		"料金問い合わせ": "Pricing Inquiry", "紹介": "Referrals", "広告": "Paid Search", "お問い合わせ": "Contact Us",
+	}
 	rows := [][]string{{"Record ID", "First Name", "Last Name", "Email", "Phone Number", "Company Name", "Job Title", "Number of Employees", "Industry", "Original Source", "Lifecycle Stage", "Create Date", "Favorite Color"}}
 	for i := range n {
 		l := p.next()
@@ -161,7 +212,7 @@ func hubspot(p *pool, n int) []byte {
 		case 14:
 			mail = strings.Replace(mail, "@", "＠", 1)
 		case 19:
-			company = company + "\n東京本社"
+			company += "\n東京本社"
 		case 24:
 			employees = "1,200"
 		case 27:
@@ -176,8 +227,10 @@ func hubspot(p *pool, n int) []byte {
 }
 
 func salesforce(p *pool, n int) []byte {
-	origin := map[string]string{"展示会": "Trade Show", "ウェビナー": "Webinar", "ホワイトペーパー": "Content Download", "デモ依頼": "Demo Request",
-		"料金問い合わせ": "Pricing Inquiry", "紹介": "Partner Referral", "広告": "Advertisement", "お問い合わせ": "Web"}
+	origin := map[string]string{
+		"展示会": "Trade Show", "ウェビナー": "Webinar", "ホワイトペーパー": "Content Download", "デモ依頼": "Demo Request",
+		"料金問い合わせ": "Pricing Inquiry", "紹介": "Partner Referral", "広告": "Advertisement", "お問い合わせ": "Web",
+	}
 	rows := [][]string{{"Lead ID", "Salutation", "First Name", "Last Name", "Title", "Company", "Email", "Phone", "Website", "Lead Source", "Industry", "No. of Employees", "Description", "Lead Status"}}
 	for i := range n {
 		l := p.next()
@@ -198,7 +251,7 @@ func salesforce(p *pool, n int) []byte {
 		case 21:
 			mail = ""
 		case 26:
-			l.company = l.company + "   "
+			l.company += "   "
 		}
 		rows = append(rows, []string{fmt.Sprintf("00Q5g%010d", i), pick(p.rnd, []string{"Mr.", "Ms.", ""}), l.given, l.family, l.title, l.company, mail, l.phone, "https://www." + l.domain + "/", origin[l.source], l.industry, employees, description, "Open - Not Contacted"})
 	}
