@@ -3,6 +3,8 @@ package lead
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -29,23 +31,68 @@ type consentRecord struct {
 	Consent
 }
 
-// lookSQL finds everything by keys. Companies by name come oldest last, so that the oldest stays in the map.
-func lookSQL(d store.Dialect) string {
+// lookSQL finds everything by keys. In says that a column is one of a list: the first is of submissions, then come keys of
+// people, domains, and keys of companies by domain and by name.
+func lookSQL(in func(column string, list int) string) string {
 	return `
 SELECT 'S' AS tag, CAST(lead_id AS TEXT) AS id, submission_id AS a, '' AS b, '' AS c, '' AS d, '' AS e, 0 AS n
-FROM lead_touches WHERE submission_id IS NOT NULL AND ` + d.In("submission_id", 1) + `
+FROM lead_touches WHERE submission_id IS NOT NULL AND ` + in("submission_id", 1) + `
 UNION ALL
 SELECT 'P', CAST(l.id AS TEXT), p.match_key, '', '', '', '', 0
-FROM people p JOIN leads l ON l.person_id = p.id WHERE ` + d.In("p.match_key", 2) + `
+FROM people p JOIN leads l ON l.person_id = p.id WHERE ` + in("p.match_key", 2) + `
 UNION ALL
 SELECT 'R', CAST(id AS TEXT), domain, kind, '', '', '', 0
-FROM exclusion_rules WHERE ` + d.In("domain", 3) + `
+FROM exclusion_rules WHERE ` + in("domain", 3) + `
 UNION ALL
 SELECT 'C', CAST(id AS TEXT), match_key, name_key, name, domain, industry, employees
-FROM companies WHERE ` + d.In("match_key", 4) + `
+FROM companies WHERE ` + in("match_key", 4) + `
 UNION ALL
 SELECT 'C', CAST(id AS TEXT), match_key, name_key, name, domain, industry, employees
-FROM companies WHERE ` + d.In("name_key", 5)
+FROM companies WHERE ` + in("name_key", 5)
+}
+
+// lookDomains is how many domains lookOne has room for.
+const lookDomains = 8
+
+// lookOne is lookSQL for one capture, with plain values for lists. PostgreSQL plans it once; lists it plans anew for every
+// capture, because it cannot know how long they are, and that takes longer than to look.
+var lookOne = lookSQL(func(column string, list int) string {
+	param := func(n int) string { return "$" + strconv.Itoa(n) }
+	switch {
+	case list < 3:
+		return column + " = " + param(list)
+	case list > 3:
+		return column + " = " + param(list+lookDomains-1)
+	}
+	params := make([]string, lookDomains)
+	for i := range params {
+		params[i] = param(list + i)
+	}
+	return column + " IN (" + strings.Join(params, ", ") + ")"
+})
+
+// lookFor is the statement and its arguments. What is not asked for is NULL, which nothing equals.
+func lookFor(d store.Dialect, submissions, keys, domains, companyKeys, nameKeys []string) (sql string, args []any) {
+	if max(len(submissions), len(keys), len(companyKeys), len(nameKeys)) > 1 || len(domains) > lookDomains {
+		return lookSQL(d.In), []any{
+			d.Strings(submissions), d.Strings(keys), d.Strings(domains), d.Strings(companyKeys), d.Strings(nameKeys),
+		}
+	}
+	add := func(values []string, room int) {
+		for i := range room {
+			if i < len(values) {
+				args = append(args, values[i])
+			} else {
+				args = append(args, nil)
+			}
+		}
+	}
+	add(submissions, 1)
+	add(keys, 1)
+	add(domains, lookDomains)
+	add(companyKeys, 1)
+	add(nameKeys, 1)
+	return lookOne, args
 }
 
 // look reads what the base knows of the captures, and locks the leads that are there.
@@ -95,9 +142,8 @@ func readBook(ctx context.Context, tx store.Tx, submissions, keys, domains, comp
 		rules: map[string]Rule{}, changedCompanies: map[string]bool{}, changedPeople: map[string]bool{},
 		people: map[string]*Person{},
 	}
-	d := tx.Dialect()
-	rows, err := tx.Query(ctx, lookSQL(d), d.Strings(submissions), d.Strings(keys), d.Strings(domains),
-		d.Strings(companyKeys), d.Strings(nameKeys))
+	sql, args := lookFor(tx.Dialect(), submissions, keys, domains, companyKeys, nameKeys)
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
