@@ -25,17 +25,18 @@ import (
 const kills = 20
 
 func TestKilledDemoOnSQLite(t *testing.T) {
-	killedDemo(t, nil)
+	killedDemo(t, func() []string { return nil })
 }
 
 func TestKilledDemoOnPostgreSQL(t *testing.T) {
-	dsns := house.Databases(t)
-	killedDemo(t, []string{"--dsn", house.Template(dsns)})
+	killedDemo(t, func() []string { return []string{"--dsn", house.Template(house.Databases(t))} })
 }
 
 // killedDemo kills the demo with SIGKILL at random moments, starts it again, lets it end, and then compares what the
-// departments have: every handoff arrived once, and made one thing.
-func killedDemo(t *testing.T, storage []string) {
+// departments have: every handoff arrived once, and made one thing. A demo that ends before it is killed is compared, too,
+// and another begins on empty storage.
+func killedDemo(t *testing.T, storage func() []string) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -46,45 +47,55 @@ func killedDemo(t *testing.T, storage []string) {
 	}
 	t.Logf("moments of the kills come from SEED=%d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	tasuki := filepath.Join(house.BinDir(t), "tasuki")
-	data := t.TempDir()
-	address := house.FreeAddress(t)
-	args := append([]string{"demo", "--data", data, "--listen", address, "--leads", "testdata/leads.csv", "--exit"}, storage...)
-
-	midway := 0
-	for range kills {
-		p := house.Start(t, tasuki, args...)
+	d := newDemo(t, storage())
+	for midway := 0; midway < kills; {
+		p := house.Start(t, d.program, d.args...)
 		// From before the databases are open to well into the relay.
 		select {
-		case <-time.After(time.Duration(rnd.Int64N(int64(1500 * time.Millisecond)))):
+		case <-time.After(time.Duration(rnd.Int64N(int64(1200 * time.Millisecond)))):
 			midway++
+			p.Kill()
 		case <-p.Done():
+			d.compare(t, p)
+			d = newDemo(t, storage())
 		}
-		p.Kill()
 	}
-	if midway == 0 {
-		t.Fatal("the demo was never killed midway: it is too short for this test")
-	}
-	t.Logf("%d of %d kills hit a running demo", midway, kills)
-
-	last := house.Start(t, tasuki, args...)
+	last := house.Start(t, d.program, d.args...)
 	select {
 	case <-last.Done():
 	case <-time.After(3 * time.Minute):
 		t.Fatal("the demo does not end")
 	}
-	if last.Err() != nil {
-		t.Fatalf("the demo after the kills: %v", last.Err())
+	d.compare(t, last)
+}
+
+// demo is one demo on storage of its own.
+type demo struct {
+	program, data, address string
+	args, storage          []string
+}
+
+func newDemo(t *testing.T, storage []string) *demo {
+	t.Helper()
+	d := &demo{program: filepath.Join(house.BinDir(t), "tasuki"), data: t.TempDir(), address: house.FreeAddress(t), storage: storage}
+	d.args = append([]string{"demo", "--data", d.data, "--listen", d.address, "--leads", "testdata/leads.csv", "--exit"}, storage...)
+	return d
+}
+
+// compare looks at everything after a demo that has ended.
+func (d *demo) compare(t *testing.T, ended *house.Process) {
+	t.Helper()
+	if ended.Err() != nil {
+		t.Fatalf("the demo ended with %v", ended.Err())
 	}
-	if !strings.Contains(last.Output(), "From lead to onboarded customer") {
+	if !strings.Contains(ended.Output(), "From lead to onboarded customer") {
 		t.Error("the demo printed no funnel")
 	}
-
-	up := append([]string{"up", "--data", data, "--listen", address}, storage...)
-	house.Start(t, tasuki, up...)
-	h := house.Running(t, "http://"+address, data)
+	up := house.Start(t, d.program, append([]string{"up", "--data", d.data, "--listen", d.address}, d.storage...)...)
+	h := house.Running(t, "http://"+d.address, d.data)
 	house.AwaitReady(t, h.URL)
 	everyHandoffOnce(t, newRelay(t, h))
+	up.Stop()
 }
 
 // everyHandoffOnce compares the ledgers of senders and receivers, and the things that the handoffs made.
