@@ -181,7 +181,7 @@ func (w *WorkItem) MeetingIsDecided(accepted bool, actor access.Actor, reason, n
 	if accepted {
 		c = HandOver
 	}
-	if _, err := w.next(c); err != nil {
+	if !w.can(c) {
 		return nil
 	}
 	return w.move(c, actor, reason, note, now)

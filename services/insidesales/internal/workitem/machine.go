@@ -27,8 +27,10 @@ const (
 
 // States are all states.
 func States() []State {
-	return []State{New, Assigned, Accepted, Rejected, Returned, Working, Connected, Qualified, MeetingOffered, HandedOver,
-		Recycled, Disqualified}
+	return []State{
+		New, Assigned, Accepted, Rejected, Returned, Working, Connected, Qualified, MeetingOffered, HandedOver,
+		Recycled, Disqualified,
+	}
 }
 
 // Ended tells whether nothing more is done with a work item here. A RETURNED one only waits for its sender.
@@ -72,17 +74,38 @@ type arrow struct {
 
 // machine has every arrow of the states; what is not here is illegal.
 var machine = map[State][]arrow{
-	New: {{Assign, Assigned}, {Accept, Accepted}, {Reject, Rejected}, {Return, Returned}, {TakeBack, Returned},
-		{Reoffer, New}},
-	Assigned: {{Unassign, New}, {Accept, Accepted}, {Reject, Rejected}, {Return, Returned}, {TakeBack, Returned},
-		{Reoffer, New}},
+	New: {
+		{Assign, Assigned},
+		{Accept, Accepted},
+		{Reject, Rejected},
+		{Return, Returned},
+		{TakeBack, Returned},
+		{Reoffer, New},
+	},
+	Assigned: {
+		{Unassign, New},
+		{Accept, Accepted},
+		{Reject, Rejected},
+		{Return, Returned},
+		{TakeBack, Returned},
+		{Reoffer, New},
+	},
 	Returned:  {{Reoffer, New}},
 	Accepted:  {{Touch, Working}, {Recycle, Recycled}, {Disqualify, Disqualified}},
 	Working:   {{Reach, Connected}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled}, {Disqualify, Disqualified}},
 	Connected: {{Qualify, Qualified}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled}, {Disqualify, Disqualified}},
-	Qualified: {{OfferMeeting, MeetingOffered}, {ReofferMeeting, MeetingOffered}, {Recycle, Recycled},
-		{Disqualify, Disqualified}},
+	Qualified: {
+		{OfferMeeting, MeetingOffered},
+		{ReofferMeeting, MeetingOffered},
+		{Recycle, Recycled},
+		{Disqualify, Disqualified},
+	},
 	MeetingOffered: {{HandOver, HandedOver}, {RefuseMeeting, Working}},
+}
+
+// can tells whether a command has an arrow now.
+func (w *WorkItem) can(c Command) bool {
+	return slices.ContainsFunc(machine[w.State], func(a arrow) bool { return a.command == c })
 }
 
 // next is the state after a command, or the error that names what is legal instead.

@@ -2,6 +2,7 @@ package workitem
 
 import (
 	"context"
+
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"

@@ -17,131 +17,11 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
-	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
-	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
-
-// desk stands for the handoff engine: it remembers what it was asked for.
-type desk struct {
-	hooks *Hooks
-
-	mu       sync.Mutex
-	handoffs map[string]*handoffv1.Handoff
-	offers   []handoff.NewOffer
-	fulfils  []string
-}
-
-func (d *desk) Offer(_ context.Context, _ store.Tx, o handoff.NewOffer) (*handoffv1.Handoff, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	h := &handoffv1.Handoff{Id: party.NewID(), ChainId: o.ChainID, Payload: o.Payload}
-	if h.ChainId == "" {
-		h.ChainId = h.Id
-	}
-	d.offers, d.handoffs[h.Id] = append(d.offers, o), h
-	return h, nil
-}
-
-func (d *desk) Get(_ context.Context, _ store.Tx, id string) (*handoffv1.Handoff, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if h, offered := d.handoffs[id]; offered {
-		return h, nil
-	}
-	return &handoffv1.Handoff{Id: id, State: handoffv1.State_STATE_OFFERED}, nil // one of marketing
-}
-
-func (d *desk) Resubmit(ctx context.Context, tx store.Tx, id string, payload *handoffv1.Payload, _ string) (*handoffv1.Handoff, error) {
-	d.mu.Lock()
-	h := d.handoffs[id]
-	h.State, h.Payload = handoffv1.State_STATE_OFFERED, payload
-	d.mu.Unlock()
-	return h, d.hooks.meetingResubmitted(ctx, tx, h)
-}
-
-func (d *desk) Assign(ctx context.Context, tx store.Tx, id, assignee string) (*handoffv1.Handoff, error) {
-	h := &handoffv1.Handoff{Id: id, Assignee: assignee}
-	return h, d.hooks.assigned(ctx, tx, h)
-}
-
-func (d *desk) Fulfil(_ context.Context, _ store.Tx, id, note string) (*handoffv1.Handoff, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fulfils = append(d.fulfils, id+" "+note)
-	return &handoffv1.Handoff{Id: id}, nil
-}
-
-func (d *desk) Reason(_ context.Context, _ store.Tx, kind handoffv1.Kind, code string) (*handoffv1.Reason, error) {
-	if kind != handoffv1.Kind_KIND_MQL {
-		return nil, errors.New("reasons are those of MQL")
-	}
-	switch code {
-	case "BAD_TIMING":
-		return &handoffv1.Reason{Code: code, Action: handoffv1.Reason_ACTION_RECYCLE, WakeAfterDays: 60}, nil
-	case "COMPETITOR":
-		return &handoffv1.Reason{Code: code, Action: handoffv1.Reason_ACTION_ARCHIVE}, nil
-	}
-	return nil, problem.ReasonUnknown(code, "MQL", "BAD_TIMING", "COMPETITOR")
-}
-
-type bench struct {
-	*Server
-	desk  *desk
-	clock *testkit.Clock
-	db    *store.DB
-	ctx   context.Context
-}
-
-func servers(t *testing.T, test func(t *testing.T, b *bench)) {
-	t.Helper()
-	engines(t, func(t *testing.T, db *store.DB, items *Store, c *testkit.Clock) {
-		hooks := NewHooks(items, c)
-		d := &desk{hooks: hooks, handoffs: map[string]*handoffv1.Handoff{}}
-		test(t, &bench{NewServer(db, c, items, d), d, c, db, access.WithActor(context.Background(), sato)})
-	})
-}
-
-func must[T any](v T, err error) func(t *testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-// accepted is a work item of an MQL handoff that sato has accepted.
-func (b *bench) accepted(t *testing.T) (id string, h *handoffv1.Handoff) {
-	t.Helper()
-	h = prospect(1)
-	write(t, b.db, func(ctx context.Context, tx store.Tx) error {
-		subject, err := b.desk.hooks.received(ctx, tx, h)
-		id = subject[len("work-item/"):]
-		if err != nil {
-			return err
-		}
-		h.Assignee = "sato"
-		_, err = b.desk.hooks.accepted(ctx, tx, h)
-		return err
-	})
-	return id, h
-}
-
-func (b *bench) call(id string, result pb.Activity_Result) (*pb.Activity, error) {
-	return b.LogActivity(b.ctx, &pb.LogActivityRequest{WorkItemId: id, Kind: pb.Activity_KIND_CALL, Result: result})
-}
-
-func (b *bench) decide(t *testing.T, h *handoffv1.Handoff) *pb.WorkItem {
-	t.Helper()
-	write(t, b.db, func(ctx context.Context, tx store.Tx) error { return b.desk.hooks.meetingDecided(ctx, tx, h, nil) })
-	w := must(b.ListWorkItems(b.ctx, &pb.ListWorkItemsRequest{}))(t).GetWorkItems()[0]
-	return w
-}
 
 func TestFromAcceptanceToHandover(t *testing.T) {
 	servers(t, func(t *testing.T, b *bench) {
@@ -175,8 +55,10 @@ func TestFromAcceptanceToHandover(t *testing.T) {
 
 		// Refused, it is worked on again, and offered again in the same chain.
 		first := w.GetMeetingHandoffId()
-		w = b.decide(t, &handoffv1.Handoff{Id: first, State: handoffv1.State_STATE_REJECTED,
-			Decision: &handoffv1.Decision{Reason: "NO_SHOW", Note: "nobody came"}})
+		w = b.decide(t, &handoffv1.Handoff{
+			Id: first, State: handoffv1.State_STATE_REJECTED,
+			Decision: &handoffv1.Decision{Reason: "NO_SHOW", Note: "nobody came"},
+		})
 		if w.GetState() != pb.WorkItem_STATE_WORKING || w.GetReason() != "NO_SHOW" || w.GetReasonNote() != "nobody came" {
 			t.Fatalf("%v", w)
 		}
@@ -208,8 +90,10 @@ func TestFromAcceptanceToHandover(t *testing.T) {
 		if late.GetState() != pb.WorkItem_STATE_MEETING_OFFERED {
 			t.Errorf("a decision on the meeting before moved it to %s", late.GetState())
 		}
-		decision := &handoffv1.Handoff{Id: w.GetMeetingHandoffId(), State: handoffv1.State_STATE_ACCEPTED,
-			Decision: &handoffv1.Decision{By: access.Actor{Kind: access.KindPerson, ID: "tanaka"}.Proto()}}
+		decision := &handoffv1.Handoff{
+			Id: w.GetMeetingHandoffId(), State: handoffv1.State_STATE_ACCEPTED,
+			Decision: &handoffv1.Decision{By: access.Actor{Kind: access.KindPerson, ID: "tanaka"}.Proto()},
+		}
 		b.decide(t, decision)
 		w = b.decide(t, decision) // again
 		if w.GetState() != pb.WorkItem_STATE_HANDED_OVER {
@@ -290,8 +174,10 @@ func TestRecycleEndsIt(t *testing.T) {
 		if err := proto.Unmarshal(raw[0], told); err != nil {
 			t.Fatal(err)
 		}
-		want := &pb.LeadRecycled{WorkItemId: id, MqlHandoffId: h.GetId(), JourneyId: h.GetJourneyId(), PersonId: h.GetPersonId(),
-			Reason: "BAD_TIMING", Note: "来期", WakeAt: w.GetWakeAt()}
+		want := &pb.LeadRecycled{
+			WorkItemId: id, MqlHandoffId: h.GetId(), JourneyId: h.GetJourneyId(), PersonId: h.GetPersonId(),
+			Reason: "BAD_TIMING", Note: "来期", WakeAt: w.GetWakeAt(),
+		}
 		if d := cmp.Diff(want, told, protocmp.Transform()); d != "" {
 			t.Error(d)
 		}
@@ -318,8 +204,11 @@ func TestAssignFollowsTheHandoff(t *testing.T) {
 			who   string
 			state pb.WorkItem_State
 		}{
-			{"kato", pb.WorkItem_STATE_ASSIGNED}, {"sato", pb.WorkItem_STATE_ASSIGNED}, {"", pb.WorkItem_STATE_NEW},
-			{"kato", pb.WorkItem_STATE_ASSIGNED}, {"kato", pb.WorkItem_STATE_ASSIGNED},
+			{"kato", pb.WorkItem_STATE_ASSIGNED},
+			{"sato", pb.WorkItem_STATE_ASSIGNED},
+			{"", pb.WorkItem_STATE_NEW},
+			{"kato", pb.WorkItem_STATE_ASSIGNED},
+			{"kato", pb.WorkItem_STATE_ASSIGNED},
 		} {
 			if w := assign(step.who); w.GetState() != step.state || w.GetAssignee() != step.who {
 				t.Errorf("%q: %s %q", step.who, w.GetState(), w.GetAssignee())

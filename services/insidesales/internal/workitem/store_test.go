@@ -94,9 +94,11 @@ func TestSaveAndRead(t *testing.T) {
 			if err := w.AcceptBy("sato", sato, "mine", c.Now()); err != nil {
 				return err
 			}
-			a := activity.Activity{ID: party.NewID(), WorkItemID: w.ID, JourneyID: w.JourneyID, PersonID: w.Person.ID,
+			a := activity.Activity{
+				ID: party.NewID(), WorkItemID: w.ID, JourneyID: w.JourneyID, PersonID: w.Person.ID,
 				Kind: activity.Call, Direction: activity.Outbound, Result: activity.Connected, Note: "話した",
-				OccurredAt: c.Now(), CreatedAt: c.Now(), Actor: sato}
+				OccurredAt: c.Now(), CreatedAt: c.Now(), Actor: sato,
+			}
 			if _, err := w.Log(a, &next, c.Now()); err != nil {
 				return err
 			}
@@ -141,8 +143,14 @@ func TestSaveAndRead(t *testing.T) {
 			return store.Select[told](ctx, tx, `SELECT type, subject_version FROM events ORDER BY xid, seq`)
 		})
 		const p = "tasuki.insidesales.v1."
-		wantEvents := []told{{p + "WorkItemCreated", 1}, {p + "WorkItemAssigned", 2}, {p + "WorkItemStateChanged", 3},
-			{p + "ActivityLogged", 4}, {p + "WorkItemStateChanged", 5}, {p + "WorkItemStateChanged", 6}}
+		wantEvents := []told{
+			{p + "WorkItemCreated", 1},
+			{p + "WorkItemAssigned", 2},
+			{p + "WorkItemStateChanged", 3},
+			{p + "ActivityLogged", 4},
+			{p + "WorkItemStateChanged", 5},
+			{p + "WorkItemStateChanged", 6},
+		}
 		if d := cmp.Diff(wantEvents, events); d != "" {
 			t.Error(d)
 		}
@@ -280,8 +288,10 @@ func TestListPagesAndFilters(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			note := activity.Activity{ID: party.NewID(), WorkItemID: w.ID, JourneyID: w.JourneyID, PersonID: w.Person.ID,
-				Kind: activity.Note, Note: "n", OccurredAt: due, CreatedAt: due, Actor: sato}
+			note := activity.Activity{
+				ID: party.NewID(), WorkItemID: w.ID, JourneyID: w.JourneyID, PersonID: w.Person.ID,
+				Kind: activity.Note, Note: "n", OccurredAt: due, CreatedAt: due, Actor: sato,
+			}
 			if _, err := w.Log(note, &due, due); err != nil {
 				return err
 			}

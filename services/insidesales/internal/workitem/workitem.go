@@ -64,11 +64,11 @@ type Answers struct {
 
 // With is a with the answers of b laid over; an empty one keeps what was known.
 func (a Answers) With(b Answers) Answers {
-	over := func(old, new string) string {
-		if new = strings.TrimSpace(new); new != "" {
-			return new
+	over := func(known, told string) string {
+		if told = strings.TrimSpace(told); told != "" {
+			return told
 		}
-		return old
+		return known
 	}
 	return Answers{
 		Issue: over(a.Issue, b.Issue), Budget: over(a.Budget, b.Budget), Authority: over(a.Authority, b.Authority),

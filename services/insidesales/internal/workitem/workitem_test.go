@@ -157,7 +157,11 @@ func TestIllegalNamesTheLegal(t *testing.T) {
 		{Connected, MQL, "assign,disqualify,logActivity,qualify,recycle"},
 		{Qualified, MQL, "assign,disqualify,logActivity,offerMeeting,recycle"},
 		{MeetingOffered, MQL, "assign,logActivity"},
-		{Returned, MQL, ""}, {Rejected, MQL, ""}, {HandedOver, MQL, ""}, {Recycled, MQL, ""}, {Disqualified, MQL, ""},
+		{Returned, MQL, ""},
+		{Rejected, MQL, ""},
+		{HandedOver, MQL, ""},
+		{Recycled, MQL, ""},
+		{Disqualified, MQL, ""},
 	} {
 		t.Run(string(c.state)+"/"+string(c.src), func(t *testing.T) {
 			w := item(c.state, c.src)
