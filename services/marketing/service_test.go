@@ -73,11 +73,15 @@ func TestFromTheFormToTheCustomer(t *testing.T) {
 		h.moved(t, l.GetId(), pb.Lead_STATE_ACCEPTED)
 
 		deal := party.NewID()
-		h.fieldSales.tell(t, event.Event{Subject: "opportunity/" + deal, SubjectVersion: 1, JourneyID: l.GetJourneyId(),
-			Data: &fieldsalesv1.MeetingVerdict{JourneyId: l.GetJourneyId(), MqlHandoffId: offer.GetId(), Held: true, Accepted: true, OpportunityId: deal}})
+		h.fieldSales.tell(t, event.Event{
+			Subject: "opportunity/" + deal, SubjectVersion: 1, JourneyID: l.GetJourneyId(),
+			Data: &fieldsalesv1.MeetingVerdict{JourneyId: l.GetJourneyId(), MqlHandoffId: offer.GetId(), Held: true, Accepted: true, OpportunityId: deal},
+		})
 		h.moved(t, l.GetId(), pb.Lead_STATE_SQL)
-		h.fieldSales.tell(t, event.Event{Subject: "opportunity/" + deal, SubjectVersion: 2, JourneyID: l.GetJourneyId(),
-			Data: &fieldsalesv1.OpportunityClosed{JourneyId: l.GetJourneyId(), OpportunityId: deal, Won: true}})
+		h.fieldSales.tell(t, event.Event{
+			Subject: "opportunity/" + deal, SubjectVersion: 2, JourneyID: l.GetJourneyId(),
+			Data: &fieldsalesv1.OpportunityClosed{JourneyId: l.GetJourneyId(), OpportunityId: deal, Won: true},
+		})
 		h.moved(t, l.GetId(), pb.Lead_STATE_CUSTOMER)
 
 		history, err := h.leads.ListLeadTransitions(mori, &pb.ListLeadTransitionsRequest{Id: l.GetId()})
@@ -121,8 +125,10 @@ func TestLeadsComeBack(t *testing.T) {
 			t.Errorf("%v", offer)
 		}
 		soon := timestamppb.New(time.Now().Add(-time.Minute)) // its date has come: it wakes up at once
-		h.insideSales.tell(t, event.Event{Subject: "work-item/" + party.NewID(), SubjectVersion: 1, JourneyID: l.GetJourneyId(),
-			Data: &insidesalesv1.LeadRecycled{JourneyId: l.GetJourneyId(), MqlHandoffId: again.GetHandoffId(), Reason: "NO_RESPONSE", WakeAt: soon}})
+		h.insideSales.tell(t, event.Event{
+			Subject: "work-item/" + party.NewID(), SubjectVersion: 1, JourneyID: l.GetJourneyId(),
+			Data: &insidesalesv1.LeadRecycled{JourneyId: l.GetJourneyId(), MqlHandoffId: again.GetHandoffId(), Reason: "NO_RESPONSE", WakeAt: soon},
+		})
 		waitFor(t, h, h.conn, func(e *pb.LeadStateChanged) bool { return e.GetLeadId() == l.GetId() && e.GetReason() == "WAKE_DATE" })
 		if woken, err := h.leads.GetLead(mori, &pb.GetLeadRequest{Id: l.GetId()}); err != nil ||
 			woken.GetState() != pb.Lead_STATE_NURTURING || woken.GetRecycleCount() != 2 {

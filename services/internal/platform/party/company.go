@@ -25,8 +25,10 @@ var shortForms = strings.NewReplacer(
 
 // latinForms stand at the end of a name; those of Japanese companies sometimes at its beginning.
 var (
-	latinForms = []string{"inc", "incorporated", "corp", "corporation", "co", "company", "ltd", "limited", "llc", "llp", "lp",
-		"plc", "gmbh", "ag", "sa", "bv", "pte", "pty", "kk", "gk", "yk"}
+	latinForms = []string{
+		"inc", "incorporated", "corp", "corporation", "co", "company", "ltd", "limited", "llc", "llp", "lp",
+		"plc", "gmbh", "ag", "sa", "bv", "pte", "pty", "kk", "gk", "yk",
+	}
 	latinFronts = []string{"kk", "gk", "yk"}
 )
 

@@ -60,8 +60,10 @@ func TestNormalizeMail(t *testing.T) {
 			t.Errorf("NormalizeMail(%q) = %q, %v, want %q", in, got, ok, want)
 		}
 	}
-	for _, in := range []string{"", "sato", "sato@", "@example.com", "sato@example", "sa to@example.com", "a@b@example.com",
-		"sato@exa mple.com", ".sato@example.com", "sato..x@example.com", "sato@192.0.2.1", "sato@-example.com", "なし"} {
+	for _, in := range []string{
+		"", "sato", "sato@", "@example.com", "sato@example", "sa to@example.com", "a@b@example.com",
+		"sato@exa mple.com", ".sato@example.com", "sato..x@example.com", "sato@192.0.2.1", "sato@-example.com", "なし",
+	} {
 		if got, ok := party.NormalizeMail(in); ok {
 			t.Errorf("NormalizeMail(%q) = %q, want not ok", in, got)
 		}
@@ -146,8 +148,10 @@ func TestNameKey(t *testing.T) {
 
 // FuzzIdempotent holds every normal form to its promise: it is valid text, and its own normal form.
 func FuzzIdempotent(f *testing.F) {
-	for _, s := range []string{"株(株)式会社", "İ", "ΑΣ", "a <b@c.de>", "mailto:mailto:a@b.cd", "www.www.a.jp", "http://http://x.jp",
-		"03-1234-5678 内線1 内線2", "ｶ\u0000ﾞ", "K.K.K.K.", "\xff", "e\u200d\u0301", "http://a.jp:80:80", "+81 90 1234 5678"} {
+	for _, s := range []string{
+		"株(株)式会社", "İ", "ΑΣ", "a <b@c.de>", "mailto:mailto:a@b.cd", "www.www.a.jp", "http://http://x.jp",
+		"03-1234-5678 内線1 内線2", "ｶ\u0000ﾞ", "K.K.K.K.", "\xff", "e\u200d\u0301", "http://a.jp:80:80", "+81 90 1234 5678",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

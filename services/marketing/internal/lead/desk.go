@@ -162,7 +162,8 @@ func (d *Desk) offer(ctx context.Context, tx store.Tx, l *Lead, by access.Actor)
 // save writes one lead that was changed, with its events.
 func (d *Desk) save(ctx context.Context, tx store.Tx, l *Lead, more ...event.Event) error {
 	var w writes
-	events := append(more, stateEvents(l)...)
+	events := append([]event.Event{}, more...)
+	events = append(events, stateEvents(l)...)
 	w.save(l, d.Clock.Now())
 	if err := w.flush(ctx, tx); err != nil {
 		return err
@@ -210,16 +211,20 @@ func subject(id string) string { return "lead/" + id }
 func (d *Desk) captured(l *Lead, now time.Time) event.Event {
 	lead := d.Proto(l, now)
 	lead.Etag = etagOf(l.Version + 1)
-	return event.Event{Subject: subject(l.ID), SubjectVersion: l.Version + 1, JourneyID: l.JourneyID,
-		Data: &pb.LeadCaptured{Lead: lead}}
+	return event.Event{
+		Subject: subject(l.ID), SubjectVersion: l.Version + 1, JourneyID: l.JourneyID,
+		Data: &pb.LeadCaptured{Lead: lead},
+	}
 }
 
 func (d *Desk) touched(l *Lead, now time.Time) event.Event {
-	return event.Event{Subject: subject(l.ID), SubjectVersion: l.Version + 1, JourneyID: l.JourneyID,
+	return event.Event{
+		Subject: subject(l.ID), SubjectVersion: l.Version + 1, JourneyID: l.JourneyID,
 		Data: &pb.LeadTouched{
 			LeadId: l.ID, JourneyId: l.JourneyID, Touch: touchProto(l.Last), TouchCount: int32(l.TouchCount),
 			Score: d.scoreProto(l, now),
-		}}
+		},
+	}
 }
 
 // stateEvents are the changes of state that are not saved yet, but for those that LeadCaptured covers.

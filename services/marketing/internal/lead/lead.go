@@ -303,12 +303,12 @@ func (l *Lead) addNotes(notes string) {
 	l.Notes = clip(notes, maxNotes)
 }
 
-func clip(s string, max int) string {
-	if len(s) <= max {
+func clip(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	if r := []rune(s); len(r) > max {
-		return string(r[:max])
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit])
 	}
 	return s
 }

@@ -45,8 +45,10 @@ func TestCommands(t *testing.T) {
 		Screen:  {Captured: MAL, MAL: MAL, Nurturing: Nurturing, Recycled: Recycled},
 		Include: {Excluded: MAL},
 		Qualify: {MAL: MQL, Nurturing: MQL, Recycled: MQL, MQL: MQL},
-		Disqualify: {Captured: Disqualified, MAL: Disqualified, Excluded: Disqualified, Nurturing: Disqualified, MQL: Disqualified,
-			Recycled: Disqualified},
+		Disqualify: {
+			Captured: Disqualified, MAL: Disqualified, Excluded: Disqualified, Nurturing: Disqualified, MQL: Disqualified,
+			Recycled: Disqualified,
+		},
 	}
 	for command, do := range run {
 		for _, from := range States() {

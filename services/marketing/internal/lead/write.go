@@ -65,8 +65,10 @@ func null(s string) any {
 
 func personRow(p *Person, now time.Time) []any {
 	n := p.Name
-	return []any{p.ID, p.MatchKey(), n.Full, n.Family, n.Given, n.FamilyKana, n.GivenKana, p.Mail, p.Phone, p.Title,
-		store.JSONOf(p.Consents), now}
+	return []any{
+		p.ID, p.MatchKey(), n.Full, n.Family, n.Given, n.FamilyKana, n.GivenKana, p.Mail, p.Phone, p.Title,
+		store.JSONOf(p.Consents), now,
+	}
 }
 
 const updatePerson = `UPDATE people SET match_key = $2, full_name = $3, family = $4, given = $5, family_kana = $6,
@@ -80,10 +82,12 @@ const updateCompany = `UPDATE companies SET match_key = $2, name_key = $3, name 
 	WHERE id = $1`
 
 func leadRow(l *Lead) []any {
-	return []any{l.ID, l.JourneyID, l.Person.ID, null(l.Company.ID), null(l.ImportID), string(l.State), l.StateSince, l.Source,
+	return []any{
+		l.ID, l.JourneyID, l.Person.ID, null(l.Company.ID), null(l.ImportID), string(l.State), l.StateSince, l.Source,
 		l.First.Channel, store.JSONOf(l.First), store.JSONOf(l.Last), l.TouchCount, l.transitionCount, store.JSONOf(l.Score),
 		l.QualifyingAction, l.Hot, store.JSONOf(l.Missing), store.JSONOf(l.Exclusion), null(l.HandoffID), null(l.ChainID),
-		l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.CreatedAt, l.UpdatedAt}
+		l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.CreatedAt, l.UpdatedAt,
+	}
 }
 
 const updateLead = `UPDATE leads SET company_id = $2, state = $3, state_since = $4, last_touch = $5, touch_count = $6,
@@ -92,9 +96,11 @@ const updateLead = `UPDATE leads SET company_id = $2, state = $3, state_since = 
 	WHERE id = $1`
 
 func updateLeadArgs(l *Lead) []any {
-	return []any{l.ID, null(l.Company.ID), string(l.State), l.StateSince, store.JSONOf(l.Last), l.TouchCount,
+	return []any{
+		l.ID, null(l.Company.ID), string(l.State), l.StateSince, store.JSONOf(l.Last), l.TouchCount,
 		l.transitionCount, store.JSONOf(l.Score), l.QualifyingAction, l.Hot, store.JSONOf(l.Missing), store.JSONOf(l.Exclusion),
-		null(l.HandoffID), null(l.ChainID), l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.UpdatedAt}
+		null(l.HandoffID), null(l.ChainID), l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.UpdatedAt,
+	}
 }
 
 func touchRow(l *Lead, seq int64, c *Capture, now time.Time) []any {
@@ -112,8 +118,10 @@ type writes struct {
 func (w *writes) save(l *Lead, now time.Time) {
 	for _, t := range l.transitions {
 		l.transitionCount++
-		w.transitions = append(w.transitions, []any{l.ID, l.transitionCount, string(t.From), string(t.To), t.At,
-			t.TimeInFrom.Microseconds(), string(t.Actor.Kind), t.Actor.ID, t.Actor.Name, t.Reason, t.Note})
+		w.transitions = append(w.transitions, []any{
+			l.ID, l.transitionCount, string(t.From), string(t.To), t.At,
+			t.TimeInFrom.Microseconds(), string(t.Actor.Kind), t.Actor.ID, t.Actor.Name, t.Reason, t.Note,
+		})
 	}
 	l.Version++
 	l.UpdatedAt = now

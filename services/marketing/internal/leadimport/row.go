@@ -127,12 +127,12 @@ func (r *row) note(heading, text string) {
 }
 
 // take is a field's value within its limit.
-func (r *row) take(c *cells, f field, max int) string {
+func (r *row) take(c *cells, f field, limit int) string {
 	value, name := c.get(f)
-	short := cut(value, max)
+	short := cut(value, limit)
 	if len(short) < len(value) {
 		r.warn(name, value, issue{
-			En: fmt.Sprintf("longer than %d characters: it was cut", max), Ja: fmt.Sprintf("%d 文字を超えるため切り詰めました。", max),
+			En: fmt.Sprintf("longer than %d characters: it was cut", limit), Ja: fmt.Sprintf("%d 文字を超えるため切り詰めました。", limit),
 		})
 	}
 	return short

@@ -94,13 +94,13 @@ func touchOf(source string) lead.Touch {
 	return lead.Touch{Channel: cut(source, 100)}
 }
 
-// cut is s with at most max characters.
-func cut(s string, max int) string {
-	if len(s) <= max {
+// cut is s with at most limit characters.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	if r := []rune(s); len(r) > max {
-		return string(r[:max])
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit])
 	}
 	return s
 }

@@ -183,9 +183,11 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 		if got := counts(done); got != want || done.GetState() != pb.LeadImport_STATE_DONE || done.GetFinishTime() == nil {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		for table, want := range map[string]int{"leads": n - invalid - again, "lead_import_rows": n, "lead_touches": n - invalid,
+		for table, want := range map[string]int{
+			"leads": n - invalid - again, "lead_import_rows": n, "lead_touches": n - invalid,
 			"events WHERE type = 'tasuki.marketing.v1.LeadImportFinished'": 1,
-			"events WHERE type = 'tasuki.marketing.v1.LeadCaptured'":       n - invalid - again} {
+			"events WHERE type = 'tasuki.marketing.v1.LeadCaptured'":       n - invalid - again,
+		} {
 			if got := b.count(t, table); got != want {
 				t.Errorf("%s: %d, want %d", table, got, want)
 			}
@@ -242,15 +244,15 @@ func TestDryRunSaysWhatWillHappen(t *testing.T) {
 		if b.count(t, "leads") != 0 || b.count(t, "people") != 0 {
 			t.Error("a dry run creates leads")
 		}
-		real := b.upload(t, rows(1200), false)
-		if err := b.run(t.Context(), real.GetId()); err != nil {
+		wet := b.upload(t, rows(1200), false)
+		if err := b.run(t.Context(), wet.GetId()); err != nil {
 			t.Fatal(err)
 		}
-		if said, did := counts(b.get(t, dry.GetId())), counts(b.get(t, real.GetId())); said != did {
+		if said, did := counts(b.get(t, dry.GetId())), counts(b.get(t, wet.GetId())); said != did {
 			t.Errorf("said %s\ndid  %s", said, did)
 		}
 		list, err := b.server.ListLeadImports(t.Context(), &pb.ListLeadImportsRequest{PageSize: 1})
-		if err != nil || len(list.GetLeadImports()) != 1 || list.GetLeadImports()[0].GetId() != real.GetId() || list.GetNextPageToken() == "" {
+		if err != nil || len(list.GetLeadImports()) != 1 || list.GetLeadImports()[0].GetId() != wet.GetId() || list.GetNextPageToken() == "" {
 			t.Errorf("%v %v", list, err)
 		}
 	})

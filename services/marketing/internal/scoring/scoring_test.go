@@ -24,8 +24,10 @@ func TestFit(t *testing.T) {
 		want  map[string]float64
 	}{
 		"nothing known": {scoring.Facts{}, map[string]float64{}},
-		"the best": {scoring.Facts{Employees: 5000, Industry: "製造", Title: "代表取締役社長", Mail: "a@b.example"},
-			map[string]float64{"employees_1000": 30, "industry_known": 5, "title_executive": 25, "company_mail": 10}},
+		"the best": {
+			scoring.Facts{Employees: 5000, Industry: "製造", Title: "代表取締役社長", Mail: "a@b.example"},
+			map[string]float64{"employees_1000": 30, "industry_known": 5, "title_executive": 25, "company_mail": 10},
+		},
 		"band edge":         {scoring.Facts{Employees: 100}, map[string]float64{"employees_100_999": 25}},
 		"below the edge":    {scoring.Facts{Employees: 99}, map[string]float64{"employees_50_99": 15}},
 		"full-width title":  {scoring.Facts{Title: "ＶＰ of Sales"}, map[string]float64{"title_head": 20}},

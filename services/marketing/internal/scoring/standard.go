@@ -30,10 +30,16 @@ var Standard = &Model{
 	Titles: []Words{
 		{"title_deputy", []string{"部長代理", "次長", "副部長", "deputy"}, 15, Label{"部長代理・次長", "deputy head"}},
 		{"title_vice_president", []string{"vice president"}, 20, Label{"部長クラス（VP）", "vice president"}},
-		{"title_executive", []string{"社長", "代表", "取締役", "役員", "会長", "chief", "ceo", "cto", "cfo", "coo", "cmo",
-			"president", "founder", "owner"}, 25, Label{"経営層", "executive"}},
-		{"title_head", []string{"本部長", "事業部長", "部長", "室長", "vp", "director", "head of"}, 20,
-			Label{"部長クラス", "head of a department"}},
+		{"title_executive", []string{
+			"社長", "代表", "取締役", "役員", "会長", "chief", "ceo", "cto", "cfo", "coo", "cmo",
+			"president", "founder", "owner",
+		}, 25, Label{"経営層", "executive"}},
+		{
+			"title_head",
+			[]string{"本部長", "事業部長", "部長", "室長", "vp", "director", "head of"},
+			20,
+			Label{"部長クラス", "head of a department"},
+		},
 		{"title_manager", []string{"課長", "マネージャ", "店長", "所長", "manager"}, 12, Label{"課長クラス", "manager"}},
 		{"title_lead", []string{"係長", "主任", "リーダー", "チーフ", "lead"}, 6, Label{"係長・主任クラス", "team lead"}},
 	},
