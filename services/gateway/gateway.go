@@ -20,6 +20,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/gateway/internal/upstream"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
 // Limits of the door unless Options say otherwise, in bytes.
@@ -96,6 +97,9 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !telemetry.Enabled() {
+		return h, nil // it would measure all the same, for nobody
 	}
 	return otelhttp.NewHandler(h, "gateway", otelhttp.WithFilter(func(r *http.Request) bool {
 		return r.URL.Path != "/healthz" && r.URL.Path != "/readyz"
