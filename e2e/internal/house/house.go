@@ -53,12 +53,13 @@ func BinDir(t testing.TB) string {
 	return dir
 }
 
-// AllInOne starts `tasuki up` on SQLite in a folder of the test's own.
-func AllInOne(t testing.TB) *House {
+// AllInOne starts `tasuki up` on SQLite in a folder of the test's own, with further flags.
+func AllInOne(t testing.TB, flags ...string) *House {
 	t.Helper()
 	h := &House{t: t, bin: BinDir(t), Data: t.TempDir()}
 	h.URL = "http://" + FreeAddress(t)
-	Start(t, filepath.Join(h.bin, "tasuki"), "up", "--data", h.Data, "--listen", strings.TrimPrefix(h.URL, "http://"))
+	args := append([]string{"up", "--data", h.Data, "--listen", strings.TrimPrefix(h.URL, "http://")}, flags...)
+	Start(t, filepath.Join(h.bin, "tasuki"), args...)
 	h.awaitReady()
 	return h
 }
