@@ -2,6 +2,7 @@ package lead
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,12 @@ func (s *Server) ListLeads(ctx context.Context, req *pb.ListLeadsRequest) (*pb.L
 		return nil, err
 	}
 	return store.Read(ctx, s.desk.DB, func(tx store.Tx) (*pb.ListLeadsResponse, error) {
-		where := filters(tx.Dialect(), req)
+		where := filters(req)
 		if more {
 			where.add("l.id < ?", after)
 		}
-		leads, err := selectLeads(ctx, tx, selectLead+where.sql()+" ORDER BY l.id DESC LIMIT "+strconv.Itoa(limit+1), where.args...)
+		sql := where.newest(req.GetStates(), limit+1)
+		leads, err := selectLeads(ctx, tx, sql, where.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -62,19 +64,32 @@ func (w *where) sql() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
+// newest selects the newest n leads. Of several states each gives its newest n by the index on state: asked for all states
+// at once, an engine would sort every lead that is in one of them.
+func (w *where) newest(states []pb.Lead_State, n int) string {
+	end := " ORDER BY l.id DESC LIMIT " + strconv.Itoa(n)
+	if len(states) == 1 {
+		w.add("l.state = ?", string(stateOf(states[0])))
+	}
+	if len(states) < 2 {
+		return selectLead + w.sql() + end
+	}
+	parts := make([]string, len(states))
+	for i, state := range states {
+		each := where{conditions: slices.Clone(w.conditions), args: w.args}
+		each.add("l.state = ?", string(stateOf(state)))
+		w.args = each.args
+		parts[i] = "SELECT id FROM (SELECT l.id AS id" + fromLead + each.sql() + end + ") s" + strconv.Itoa(i)
+	}
+	return selectLead + " WHERE l.id IN (" + strings.Join(parts, " UNION ALL ") + ")" + end
+}
+
 // last is behind every text that begins with what stands before it.
 const last = "\U0010FFFF"
 
-func filters(d store.Dialect, req *pb.ListLeadsRequest) *where {
+// filters are all but the states.
+func filters(req *pb.ListLeadsRequest) *where {
 	w := &where{}
-	if states := req.GetStates(); len(states) > 0 {
-		names := make([]string, len(states))
-		for i, state := range states {
-			names[i] = string(stateOf(state))
-		}
-		w.args = append(w.args, d.Strings(names))
-		w.conditions = append(w.conditions, d.In("l.state", len(w.args)))
-	}
 	if mail := req.GetMail(); mail != "" {
 		normal, _ := party.NormalizeMail(mail)
 		w.add("p.match_key = ?", "m:"+normal)

@@ -17,7 +17,9 @@ SELECT CAST(l.id AS TEXT), CAST(l.journey_id AS TEXT), l.state, l.state_since, l
 	l.wake_at, COALESCE(CAST(l.import_id AS TEXT), ''), l.notes, l.version, l.created_at, l.updated_at,
 	CAST(p.id AS TEXT), p.full_name, p.family, p.given, p.family_kana, p.given_kana, p.mail, p.phone, p.title, p.consents,
 	COALESCE(CAST(c.id AS TEXT), ''), COALESCE(c.match_key, ''), COALESCE(c.name, ''), COALESCE(c.domain, ''),
-	COALESCE(c.industry, ''), COALESCE(c.employees, 0)
+	COALESCE(c.industry, ''), COALESCE(c.employees, 0)` + fromLead
+
+const fromLead = `
 FROM leads l JOIN people p ON p.id = l.person_id LEFT JOIN companies c ON c.id = l.company_id`
 
 // scan reads one row of selectLead.
