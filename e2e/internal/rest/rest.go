@@ -59,7 +59,7 @@ func (c Client) Call(ctx context.Context, method, path string, in, out proto.Mes
 			return err
 		}
 	}
-	resp, text, err := c.Do(ctx, method, path, body, headers...)
+	resp, text, err := c.Do(ctx, method, path, body, headers...) //nolint:bodyclose // Do reads and closes it
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 	for d, conn := range s.Peers {
 		b.Handoffs.Peer(d, conn)
 	}
-	server := rpc.NewServer(rpc.Options{Department: def.Name, Verifier: s.Verifier, Logger: logger})
+	server := rpc.NewServer(rpc.Options{Department: def.Name, Verifier: s.Verifier, Logger: logger}) //nolint:contextcheck // it outlives the context of the start
 	b.Server = server
 	subscriber := event.NewSubscriber(db, s.Clock, logger)
 	b.Events.RegisterServer(server)
