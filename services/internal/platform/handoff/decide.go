@@ -102,13 +102,17 @@ func (d *desk) AcceptHandoff(ctx context.Context, req *handoffv1.AcceptHandoffRe
 		} else if req.GetWithGaps() {
 			return change{}, problem.Invalid(problem.Field("with_gaps", "is for CLOSED_WON only"))
 		}
+		policy, err := policyFor(ctx, tx, r.h)
+		if err != nil {
+			return change{}, err
+		}
 		return change{
 			etag: req.GetEtag(), note: req.GetNote(), decision: &handoffv1.Decision{Note: req.GetNote(), Missing: gaps},
-			prepare: func(h *handoffv1.Handoff, _ time.Time) error {
+			prepare: func(h *handoffv1.Handoff, now time.Time) error {
 				if h.Assignee = req.GetAssignee(); h.Assignee == "" {
 					h.Assignee = access.ActorOf(ctx).ID
 				}
-				return nil
+				return d.e.obliged(ctx, tx, h, policy, now)
 			},
 			hook:  named(ctx, tx, cfg.OnAccepted),
 			event: func(h *handoffv1.Handoff) proto.Message { return &handoffv1.HandoffAccepted{Handoff: h} },
@@ -244,6 +248,7 @@ func (e *Engine) resubmit(ctx context.Context, tx store.Tx, req *handoffv1.Resub
 			h.Payload, h.Completeness = proto.CloneOf(payload), completenessOf(payload, cfg.Required)
 			h.Delivery, h.OfferedAt, h.OfferedBy = handoffv1.Delivery_DELIVERY_PENDING, timestamppb.New(now), access.ActorOf(ctx).Proto()
 			h.Decision, h.DecidedAt, h.AcceptDueAt, h.FirstActionDueAt, h.Assignee = nil, nil, nil, nil, ""
+			h.Breaches, h.DeliveryProblem, h.Policy, h.Calendar = 0, nil, "", ""
 			return nil
 		},
 		hook:  hooked(ctx, tx, cfg.OnResubmitted),

@@ -45,6 +45,9 @@ func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error 
 	}
 	conn := e.peers[access.Department(h.GetTo())]
 	if conn == nil {
+		if err := e.failed(ctx, h, "no connection to "+h.GetTo()+" is configured"); err != nil {
+			return err
+		}
 		return jobs.Again(lookForPeer)
 	}
 	taken, err := offerTo(ctx, conn, h)
@@ -52,7 +55,7 @@ func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error 
 		return e.refused(ctx, h, gone, status.Convert(err).Message())
 	}
 	if err != nil {
-		return fmt.Errorf("handoff: deliver to %s: %w", h.GetTo(), err)
+		return errors.Join(fmt.Errorf("handoff: deliver to %s: %w", h.GetTo(), err), e.failed(ctx, h, problem.Status(ctx, err).Message()))
 	}
 	return e.delivered(ctx, h, taken)
 }
@@ -85,7 +88,7 @@ func (e *Engine) delivered(ctx context.Context, sent, taken *handoffv1.Handoff) 
 			return struct{}{}, err
 		}
 		if r.h.AcceptDueAt == nil {
-			r.h.AcceptDueAt = taken.GetAcceptDueAt()
+			r.h.AcceptDueAt, r.h.Policy, r.h.Calendar = taken.GetAcceptDueAt(), taken.GetPolicy(), taken.GetCalendar()
 		}
 		return struct{}{}, r.save(tx, e.cfg.Clock.Now())
 	})
@@ -97,7 +100,7 @@ func undelivered(r *entry) bool { return r.h.GetDelivery() == handoffv1.Delivery
 // arrived marks a row as delivered and runs the hook, once per attempt: by the receiver's answer, or by its first event
 // when that is quicker.
 func (e *Engine) arrived(ctx context.Context, tx store.Tx, r *entry) error {
-	r.h.Delivery = handoffv1.Delivery_DELIVERY_DELIVERED
+	r.h.Delivery, r.h.DeliveryProblem = handoffv1.Delivery_DELIVERY_DELIVERED, nil
 	if cfg := e.kind(r.h.GetKind(), Out); cfg != nil && cfg.OnDelivered != nil {
 		return cfg.OnDelivered(ctx, tx, r.h)
 	}
@@ -116,7 +119,7 @@ func (e *Engine) refused(ctx context.Context, sent *handoffv1.Handoff, gone []st
 			by:       access.Actor{Kind: access.KindService, ID: "service:" + sent.GetTo()},
 			decision: &handoffv1.Decision{Note: why, Missing: gone},
 			prepare: func(h *handoffv1.Handoff, _ time.Time) error {
-				h.Delivery = handoffv1.Delivery_DELIVERY_REFUSED
+				h.Delivery, h.DeliveryProblem = handoffv1.Delivery_DELIVERY_REFUSED, nil
 				return nil
 			},
 			hook:  e.decisionHook(ctx, tx, nil),

@@ -125,7 +125,10 @@ func (d *desk) GetHandoff(ctx context.Context, req *handoffv1.GetHandoffRequest)
 		if resp.Attempts, err = attempts(ctx, tx, h.GetId()); err != nil {
 			return nil, err
 		}
-		resp.Transitions, err = transitions(ctx, tx, h.GetId())
+		if resp.Transitions, err = transitions(ctx, tx, h.GetId()); err != nil {
+			return nil, err
+		}
+		resp.Breaches, err = breaches(ctx, tx, h.GetId())
 		return resp, err
 	})
 }
@@ -135,7 +138,7 @@ var watched = []string{
 	"tasuki.handoff.v1.HandoffOffered", "tasuki.handoff.v1.HandoffReceived", "tasuki.handoff.v1.HandoffAssigned",
 	"tasuki.handoff.v1.HandoffAccepted", "tasuki.handoff.v1.HandoffRejected", "tasuki.handoff.v1.HandoffReturned",
 	"tasuki.handoff.v1.HandoffRecalled", "tasuki.handoff.v1.HandoffExpired", "tasuki.handoff.v1.HandoffFulfilled",
-	"tasuki.handoff.v1.HandoffDecisionApplied",
+	"tasuki.handoff.v1.HandoffDecisionApplied", "tasuki.handoff.v1.HandoffBreached", "tasuki.handoff.v1.HandoffUndelivered",
 }
 
 // WatchHandoffs implements HandoffDeskService.

@@ -61,7 +61,7 @@ type KindConfig struct {
 	// OnAssigned runs at the receiver when h.Assignee has changed without a decision.
 	OnAssigned Hook
 	// The other changes at the receiver.
-	OnRejected, OnReturned, OnRecalled, OnFulfilled Hook
+	OnRejected, OnReturned, OnRecalled, OnExpired, OnFulfilled Hook
 
 	// OnDelivered runs at the sender when the receiver has the offer.
 	OnDelivered Hook
@@ -99,6 +99,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, kinds: map[handoffv1.Kind]*KindConfig{}, peers: map[access.Department]grpc.ClientConnInterface{}}
 	jobs.Register(cfg.Jobs, e.deliver)
 	jobs.Register(cfg.Jobs, e.askBack)
+	jobs.Register(cfg.Jobs, e.ring)
 	return e
 }
 

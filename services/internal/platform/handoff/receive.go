@@ -54,7 +54,7 @@ func incoming(cfg *KindConfig, sent *handoffv1.Handoff) *handoffv1.Handoff {
 	h := proto.CloneOf(sent)
 	h.State, h.Delivery = handoffv1.State_STATE_OFFERED, handoffv1.Delivery_DELIVERY_UNSPECIFIED
 	h.Assignee, h.ReceiverSubject, h.Decision, h.DecidedAt, h.FulfilledAt = "", "", nil, nil, nil
-	h.AcceptDueAt, h.FirstActionDueAt = nil, nil // the receiver owns the clocks
+	h.AcceptDueAt, h.FirstActionDueAt, h.Breaches, h.DeliveryProblem = nil, nil, 0, nil // the receiver owns the clocks
 	h.Completeness = completenessOf(h.GetPayload(), cfg.Required)
 	return h
 }
@@ -65,6 +65,9 @@ func (e *Engine) receive(ctx context.Context, tx store.Tx, cfg *KindConfig, sent
 	}
 	r := &entry{side: In, h: incoming(cfg, sent)}
 	ctx = event.WithCause(ctx, sent.GetId())
+	if err := e.started(ctx, tx, r.h, nil, e.cfg.Clock.Now()); err != nil {
+		return nil, err
+	}
 	if err := named(ctx, tx, cfg.OnReceived)(r.h); err != nil {
 		return nil, err
 	}
@@ -81,15 +84,16 @@ func (e *Engine) receiveAgain(ctx context.Context, tx store.Tx, cfg *KindConfig,
 		return nil, err
 	}
 	ctx = event.WithCause(ctx, sent.GetId())
+	before := proto.CloneOf(r.h)
 	return e.apply(ctx, tx, r, change{
 		command: Resubmit, by: access.ActorFromProto(sent.GetOfferedBy()), at: sent.GetOfferedAt().AsTime(),
-		prepare: func(h *handoffv1.Handoff, _ time.Time) error {
+		prepare: func(h *handoffv1.Handoff, now time.Time) error {
 			subject := h.GetReceiverSubject()
 			fresh := incoming(cfg, sent)
 			proto.Reset(h)
 			proto.Merge(h, fresh)
 			h.ReceiverSubject = subject // the hook may name another
-			return nil
+			return e.started(ctx, tx, h, before, now)
 		},
 		hook:  named(ctx, tx, cfg.OnReceived),
 		event: func(h *handoffv1.Handoff) proto.Message { return &handoffv1.HandoffReceived{Handoff: h} },

@@ -21,12 +21,15 @@ var decisions = []proto.Message{
 	&handoffv1.HandoffRecalled{}, &handoffv1.HandoffExpired{}, &handoffv1.HandoffFulfilled{},
 }
 
+// news are the events of receivers that change no state: the sender shows who has it in hand, and how its clocks stand.
+var news = []proto.Message{&handoffv1.HandoffAssigned{}, &handoffv1.HandoffBreached{}}
+
 // Subscriptions are the readings of the peers' feeds that bring decisions back. Give them to the service's
 // event.Subscriber after all calls of Register and Peer.
 func (e *Engine) Subscriptions() []event.Subscription {
-	types := make([]string, len(decisions))
-	for i, m := range decisions {
-		types[i] = string(m.ProtoReflect().Descriptor().FullName())
+	var types []string
+	for _, m := range slices.Concat(decisions, news) {
+		types = append(types, string(m.ProtoReflect().Descriptor().FullName()))
 	}
 	var subs []event.Subscription
 	for _, d := range access.Departments() {
@@ -65,6 +68,10 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 		return err
 	}
 	to := stateOf(theirs.GetState())
+	switch data.(type) {
+	case *handoffv1.HandoffAssigned, *handoffv1.HandoffBreached:
+		return e.learn(ctx, tx, r, theirs)
+	}
 	switch {
 	case r.side != Out || theirs.GetAttempt() < r.h.GetAttempt() || theirs.GetAttempt() == r.h.GetAttempt() && r.state() == to:
 		return nil // over, or taken in before
@@ -90,7 +97,8 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 		prepare: func(h *handoffv1.Handoff, _ time.Time) error {
 			h.Assignee, h.Queue, h.ReceiverSubject = theirs.GetAssignee(), theirs.GetQueue(), theirs.GetReceiverSubject()
 			h.AcceptDueAt, h.FirstActionDueAt = theirs.GetAcceptDueAt(), theirs.GetFirstActionDueAt()
-			h.FulfilledAt = theirs.GetFulfilledAt()
+			h.FulfilledAt, h.Breaches = theirs.GetFulfilledAt(), theirs.GetBreaches()
+			h.Policy, h.Calendar = theirs.GetPolicy(), theirs.GetCalendar()
 			if theirs.GetAccountId() != "" {
 				h.AccountId = theirs.GetAccountId()
 			}
@@ -104,6 +112,24 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 	}
 	_, err = e.apply(ctx, tx, r, c)
 	return err
+}
+
+// learn notes at the sender who has it in hand and how its clocks stand, when both ledgers are in the same state. Otherwise
+// the event that leads to the later state says the same.
+func (e *Engine) learn(ctx context.Context, tx store.Tx, r *entry, theirs *handoffv1.Handoff) error {
+	if r.side != Out || r.h.GetAttempt() != theirs.GetAttempt() || r.h.GetState() != theirs.GetState() {
+		return nil
+	}
+	if undelivered(r) {
+		if err := e.arrived(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	h := r.h
+	h.Assignee, h.Queue, h.Breaches = theirs.GetAssignee(), theirs.GetQueue(), theirs.GetBreaches()
+	h.AcceptDueAt, h.FirstActionDueAt = theirs.GetAcceptDueAt(), theirs.GetFirstActionDueAt()
+	h.Policy, h.Calendar = theirs.GetPolicy(), theirs.GetCalendar()
+	return r.save(tx, e.cfg.Clock.Now())
 }
 
 // decisionHook is the sender's OnDecision.

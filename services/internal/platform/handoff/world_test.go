@@ -66,7 +66,13 @@ func (d *department) seen() []string {
 // register and is called before anything starts.
 func world(t *testing.T, engine store.Engine, configure func(sender, receiver *department, k *KindConfig)) (sender, receiver *department) {
 	t.Helper()
-	sender, receiver = newDepartment(t, engine, access.Marketing), newDepartment(t, engine, access.InsideSales)
+	return worldAt(t, engine, clock.System{}, configure)
+}
+
+// worldAt is world by another clock.
+func worldAt(t *testing.T, engine store.Engine, now clock.Clock, configure func(sender, receiver *department, k *KindConfig)) (sender, receiver *department) {
+	t.Helper()
+	sender, receiver = newDepartment(t, engine, now, access.Marketing), newDepartment(t, engine, now, access.InsideSales)
 	for _, d := range []*department{sender, receiver} {
 		k := KindConfig{
 			Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales,
@@ -82,6 +88,7 @@ func world(t *testing.T, engine store.Engine, configure func(sender, receiver *d
 			OnRejected:    d.hook("rejected"),
 			OnReturned:    d.hook("returned"),
 			OnRecalled:    d.hook("recalled"),
+			OnExpired:     d.hook("expired"),
 			OnFulfilled:   d.hook("fulfilled"),
 			OnDelivered:   d.hook("delivered"),
 			OnResubmitted: d.hook("resubmitted"),
@@ -113,7 +120,7 @@ func (d *department) hook(what string) Hook {
 	}
 }
 
-func newDepartment(t *testing.T, engine store.Engine, name access.Department) *department {
+func newDepartment(t *testing.T, engine store.Engine, now clock.Clock, name access.Department) *department {
 	t.Helper()
 	d := &department{t: t, name: name}
 	if engine == store.Postgres {
@@ -122,9 +129,9 @@ func newDepartment(t *testing.T, engine store.Engine, name access.Department) *d
 		d.db = testkit.SQLite(t, sets()...)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	d.log = event.NewLog(d.db, clock.System{})
+	d.log = event.NewLog(d.db, now)
 	d.jobs = jobs.New(d.db, jobs.Config{Logger: quiet})
-	d.engine = New(Config{Department: name, DB: d.db, Clock: clock.System{}, Events: d.log, Jobs: d.jobs, Logger: quiet})
+	d.engine = New(Config{Department: name, DB: d.db, Clock: now, Events: d.log, Jobs: d.jobs, Logger: quiet})
 	server := grpc.NewServer(grpc.UnaryInterceptor(d.intercept))
 	d.log.RegisterServer(server)
 	d.engine.RegisterServers(server)

@@ -255,7 +255,9 @@ type GetHandoffResponse struct {
 	// Every attempt, oldest first.
 	Attempts []*Attempt `protobuf:"bytes,2,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Every change of state, oldest first.
-	Transitions   []*v1.Transition `protobuf:"bytes,3,rep,name=transitions,proto3" json:"transitions,omitempty"`
+	Transitions []*v1.Transition `protobuf:"bytes,3,rep,name=transitions,proto3" json:"transitions,omitempty"`
+	// Every step that was taken because a clock had run out, oldest first.
+	Breaches      []*Breach `protobuf:"bytes,4,rep,name=breaches,proto3" json:"breaches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +309,13 @@ func (x *GetHandoffResponse) GetAttempts() []*Attempt {
 func (x *GetHandoffResponse) GetTransitions() []*v1.Transition {
 	if x != nil {
 		return x.Transitions
+	}
+	return nil
+}
+
+func (x *GetHandoffResponse) GetBreaches() []*Breach {
+	if x != nil {
+		return x.Breaches
 	}
 	return nil
 }
@@ -1060,11 +1069,772 @@ func (x *ListReasonsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Adds a reason.
+type CreateReasonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reason; `kind`, `action` and both texts of `label` are required.
+	Reason        *Reason `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateReasonRequest) Reset() {
+	*x = CreateReasonRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateReasonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateReasonRequest) ProtoMessage() {}
+
+func (x *CreateReasonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateReasonRequest.ProtoReflect.Descriptor instead.
+func (*CreateReasonRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CreateReasonRequest) GetReason() *Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+// Changes a reason.
+type UpdateReasonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of the reason.
+	Kind Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=tasuki.handoff.v1.Kind" json:"kind,omitempty"`
+	// The code of the reason.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// What it says and does from now on; `kind` and `code` inside must be the same.
+	Reason        *Reason `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateReasonRequest) Reset() {
+	*x = UpdateReasonRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateReasonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateReasonRequest) ProtoMessage() {}
+
+func (x *UpdateReasonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateReasonRequest.ProtoReflect.Descriptor instead.
+func (*UpdateReasonRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *UpdateReasonRequest) GetKind() Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Kind_KIND_UNSPECIFIED
+}
+
+func (x *UpdateReasonRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *UpdateReasonRequest) GetReason() *Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+// Asks for gaps.
+type ListGapsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The handoff.
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// Only those that are open.
+	Open          bool `protobuf:"varint,4,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGapsRequest) Reset() {
+	*x = ListGapsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGapsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGapsRequest) ProtoMessage() {}
+
+func (x *ListGapsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGapsRequest.ProtoReflect.Descriptor instead.
+func (*ListGapsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListGapsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListGapsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListGapsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListGapsRequest) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+// A page of gaps.
+type ListGapsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The gaps, by due date and path.
+	Gaps []*Gap `protobuf:"bytes,1,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGapsResponse) Reset() {
+	*x = ListGapsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGapsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGapsResponse) ProtoMessage() {}
+
+func (x *ListGapsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGapsResponse.ProtoReflect.Descriptor instead.
+func (*ListGapsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListGapsResponse) GetGaps() []*Gap {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
+func (x *ListGapsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Closes a gap.
+type CloseGapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Path of the gap.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// What was found out, or where it stands now.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseGapRequest) Reset() {
+	*x = CloseGapRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseGapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseGapRequest) ProtoMessage() {}
+
+func (x *CloseGapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseGapRequest.ProtoReflect.Descriptor instead.
+func (*CloseGapRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CloseGapRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CloseGapRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *CloseGapRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// Asks for policies.
+type ListPoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only this kind.
+	Kind          Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=tasuki.handoff.v1.Kind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesRequest) Reset() {
+	*x = ListPoliciesRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesRequest) ProtoMessage() {}
+
+func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
+func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListPoliciesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPoliciesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListPoliciesRequest) GetKind() Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Kind_KIND_UNSPECIFIED
+}
+
+// A page of policies.
+type ListPoliciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policies, by code.
+	Policies []*Policy `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoliciesResponse) Reset() {
+	*x = ListPoliciesResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoliciesResponse) ProtoMessage() {}
+
+func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
+func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListPoliciesResponse) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *ListPoliciesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for a policy.
+type GetPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code of the policy.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyRequest) Reset() {
+	*x = GetPolicyRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyRequest) ProtoMessage() {}
+
+func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GetPolicyRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// Replaces a policy.
+type UpdatePolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy as it shall be; its etag, when set, must be the present one.
+	Policy        *Policy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePolicyRequest) Reset() {
+	*x = UpdatePolicyRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePolicyRequest) ProtoMessage() {}
+
+func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
+func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *UpdatePolicyRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// Asks for queues.
+type ListQueuesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueuesRequest) Reset() {
+	*x = ListQueuesRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueuesRequest) ProtoMessage() {}
+
+func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
+func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListQueuesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListQueuesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of queues.
+type ListQueuesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queues, by code.
+	Queues []*Queue `protobuf:"bytes,1,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueuesResponse) Reset() {
+	*x = ListQueuesResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueuesResponse) ProtoMessage() {}
+
+func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
+func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListQueuesResponse) GetQueues() []*Queue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+func (x *ListQueuesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Adds a queue.
+type CreateQueueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The queue.
+	Queue         *Queue `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateQueueRequest) Reset() {
+	*x = CreateQueueRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateQueueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateQueueRequest) ProtoMessage() {}
+
+func (x *CreateQueueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateQueueRequest.ProtoReflect.Descriptor instead.
+func (*CreateQueueRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *CreateQueueRequest) GetQueue() *Queue {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+// Asks to compare the ledgers.
+type ReconcileHandoffsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only report, mend nothing.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileHandoffsRequest) Reset() {
+	*x = ReconcileHandoffsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileHandoffsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileHandoffsRequest) ProtoMessage() {}
+
+func (x *ReconcileHandoffsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileHandoffsRequest.ProtoReflect.Descriptor instead.
+func (*ReconcileHandoffsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReconcileHandoffsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// What the comparison has shown.
+type ReconcileHandoffsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each receiver, in the order of the relay; empty when this department offers nothing to others.
+	Peers         []*PeerReconciliation `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileHandoffsResponse) Reset() {
+	*x = ReconcileHandoffsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileHandoffsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileHandoffsResponse) ProtoMessage() {}
+
+func (x *ReconcileHandoffsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileHandoffsResponse.ProtoReflect.Descriptor instead.
+func (*ReconcileHandoffsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReconcileHandoffsResponse) GetPeers() []*PeerReconciliation {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 var File_tasuki_handoff_v1_desk_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\n" +
-	"$tasuki/handoff/v1/desk_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x19tasuki/type/v1/type.proto\"\x9d\x03\n" +
+	"$tasuki/handoff/v1/desk_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a tasuki/handoff/v1/settings.proto\x1a\x19tasuki/type/v1/type.proto\"\x9d\x03\n" +
 	"\x13ListHandoffsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1082,11 +1852,12 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\bhandoffs\x18\x01 \x03(\v2\x1a.tasuki.handoff.v1.HandoffR\bhandoffs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
 	"\x11GetHandoffRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xc0\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xf7\x01\n" +
 	"\x12GetHandoffResponse\x124\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\x126\n" +
 	"\battempts\x18\x02 \x03(\v2\x1a.tasuki.handoff.v1.AttemptR\battempts\x12<\n" +
-	"\vtransitions\x18\x03 \x03(\v2\x1a.tasuki.type.v1.TransitionR\vtransitions\"s\n" +
+	"\vtransitions\x18\x03 \x03(\v2\x1a.tasuki.type.v1.TransitionR\vtransitions\x125\n" +
+	"\bbreaches\x18\x04 \x03(\v2\x19.tasuki.handoff.v1.BreachR\bbreaches\"s\n" +
 	"\x14AssignHandoffRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12$\n" +
@@ -1137,7 +1908,54 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\x17.tasuki.handoff.v1.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"r\n" +
 	"\x13ListReasonsResponse\x123\n" +
 	"\areasons\x18\x01 \x03(\v2\x19.tasuki.handoff.v1.ReasonR\areasons\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa5\v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"P\n" +
+	"\x13CreateReasonRequest\x129\n" +
+	"\x06reason\x18\x01 \x01(\v2\x19.tasuki.handoff.v1.ReasonB\x06\xbaH\x03\xc8\x01\x01R\x06reason\"\xbc\x01\n" +
+	"\x13UpdateReasonRequest\x127\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x17.tasuki.handoff.v1.KindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x121\n" +
+	"\x04code\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{1,49}$R\x04code\x129\n" +
+	"\x06reason\x18\x03 \x01(\v2\x19.tasuki.handoff.v1.ReasonB\x06\xbaH\x03\xc8\x01\x01R\x06reason\"\x8e\x01\n" +
+	"\x0fListGapsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12\x18\n" +
+	"\x02id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x12\n" +
+	"\x04open\x18\x04 \x01(\bR\x04open\"f\n" +
+	"\x10ListGapsResponse\x12*\n" +
+	"\x04gaps\x18\x01 \x03(\v2\x16.tasuki.handoff.v1.GapR\x04gaps\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n" +
+	"\x0fCloseGapRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
+	"\x04path\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04path\x12\x1e\n" +
+	"\x04note\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x04note\"\x9b\x01\n" +
+	"\x13ListPoliciesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x125\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x17.tasuki.handoff.v1.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"u\n" +
+	"\x14ListPoliciesResponse\x125\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x19.tasuki.handoff.v1.PolicyR\bpolicies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"E\n" +
+	"\x10GetPolicyRequest\x121\n" +
+	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{1,49}$R\x04code\"P\n" +
+	"\x13UpdatePolicyRequest\x129\n" +
+	"\x06policy\x18\x01 \x01(\v2\x19.tasuki.handoff.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"b\n" +
+	"\x11ListQueuesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"n\n" +
+	"\x12ListQueuesResponse\x120\n" +
+	"\x06queues\x18\x01 \x03(\v2\x18.tasuki.handoff.v1.QueueR\x06queues\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"L\n" +
+	"\x12CreateQueueRequest\x126\n" +
+	"\x05queue\x18\x01 \x01(\v2\x18.tasuki.handoff.v1.QueueB\x06\xbaH\x03\xc8\x01\x01R\x05queue\"3\n" +
+	"\x18ReconcileHandoffsRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"X\n" +
+	"\x19ReconcileHandoffsResponse\x12;\n" +
+	"\x05peers\x18\x01 \x03(\v2%.tasuki.handoff.v1.PeerReconciliationR\x05peers2\xcd\x15\n" +
 	"\x12HandoffDeskService\x12{\n" +
 	"\fListHandoffs\x12&.tasuki.handoff.v1.ListHandoffsRequest\x1a'.tasuki.handoff.v1.ListHandoffsResponse\"\x1a\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/handoffs\x12z\n" +
 	"\n" +
@@ -1150,7 +1968,18 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\rRecallHandoff\x12'.tasuki.handoff.v1.RecallHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:recall\x12\x7f\n" +
 	"\rFulfilHandoff\x12'.tasuki.handoff.v1.FulfilHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:fulfil\x12\x86\x01\n" +
 	"\rWatchHandoffs\x12'.tasuki.handoff.v1.WatchHandoffsRequest\x1a(.tasuki.handoff.v1.WatchHandoffsResponse\" \xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/handoffs:watch0\x01\x12\x7f\n" +
-	"\vListReasons\x12%.tasuki.handoff.v1.ListReasonsRequest\x1a&.tasuki.handoff.v1.ListReasonsResponse\"!\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/handoff-reasonsBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
+	"\vListReasons\x12%.tasuki.handoff.v1.ListReasonsRequest\x1a&.tasuki.handoff.v1.ListReasonsResponse\"!\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/handoff-reasons\x12\x7f\n" +
+	"\fCreateReason\x12&.tasuki.handoff.v1.CreateReasonRequest\x1a\x19.tasuki.handoff.v1.Reason\",\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x06reason\"\x13/v1/handoff-reasons\x12\x8d\x01\n" +
+	"\fUpdateReason\x12&.tasuki.handoff.v1.UpdateReasonRequest\x1a\x19.tasuki.handoff.v1.Reason\":\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02+:\x06reason\x1a!/v1/handoff-reasons/{kind}/{code}\x12y\n" +
+	"\bListGaps\x12\".tasuki.handoff.v1.ListGapsRequest\x1a#.tasuki.handoff.v1.ListGapsResponse\"$\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/handoffs/{id}/gaps\x12u\n" +
+	"\bCloseGap\x12\".tasuki.handoff.v1.CloseGapRequest\x1a\x16.tasuki.handoff.v1.Gap\"-\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/handoffs/{id}/gaps:close\x12\x83\x01\n" +
+	"\fListPolicies\x12&.tasuki.handoff.v1.ListPoliciesRequest\x1a'.tasuki.handoff.v1.ListPoliciesResponse\"\"\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/handoff-policies\x12v\n" +
+	"\tGetPolicy\x12#.tasuki.handoff.v1.GetPolicyRequest\x1a\x19.tasuki.handoff.v1.Policy\")\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/handoff-policies/{code}\x12\x8e\x01\n" +
+	"\fUpdatePolicy\x12&.tasuki.handoff.v1.UpdatePolicyRequest\x1a\x19.tasuki.handoff.v1.Policy\";\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,:\x06policy\x1a\"/v1/handoff-policies/{policy.code}\x12{\n" +
+	"\n" +
+	"ListQueues\x12$.tasuki.handoff.v1.ListQueuesRequest\x1a%.tasuki.handoff.v1.ListQueuesResponse\" \xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/handoff-queues\x12z\n" +
+	"\vCreateQueue\x12%.tasuki.handoff.v1.CreateQueueRequest\x1a\x18.tasuki.handoff.v1.Queue\"*\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x05queue\"\x12/v1/handoff-queues\x12\x9a\x01\n" +
+	"\x11ReconcileHandoffs\x12+.tasuki.handoff.v1.ReconcileHandoffsRequest\x1a,.tasuki.handoff.v1.ReconcileHandoffsResponse\"*\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/handoffs:reconcileBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
 
 var (
 	file_tasuki_handoff_v1_desk_service_proto_rawDescOnce sync.Once
@@ -1164,75 +1993,125 @@ func file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_desk_service_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_tasuki_handoff_v1_desk_service_proto_goTypes = []any{
-	(*ListHandoffsRequest)(nil),    // 0: tasuki.handoff.v1.ListHandoffsRequest
-	(*ListHandoffsResponse)(nil),   // 1: tasuki.handoff.v1.ListHandoffsResponse
-	(*GetHandoffRequest)(nil),      // 2: tasuki.handoff.v1.GetHandoffRequest
-	(*GetHandoffResponse)(nil),     // 3: tasuki.handoff.v1.GetHandoffResponse
-	(*AssignHandoffRequest)(nil),   // 4: tasuki.handoff.v1.AssignHandoffRequest
-	(*AcceptHandoffRequest)(nil),   // 5: tasuki.handoff.v1.AcceptHandoffRequest
-	(*RejectHandoffRequest)(nil),   // 6: tasuki.handoff.v1.RejectHandoffRequest
-	(*ReturnHandoffRequest)(nil),   // 7: tasuki.handoff.v1.ReturnHandoffRequest
-	(*ResubmitHandoffRequest)(nil), // 8: tasuki.handoff.v1.ResubmitHandoffRequest
-	(*RecallHandoffRequest)(nil),   // 9: tasuki.handoff.v1.RecallHandoffRequest
-	(*FulfilHandoffRequest)(nil),   // 10: tasuki.handoff.v1.FulfilHandoffRequest
-	(*WatchHandoffsRequest)(nil),   // 11: tasuki.handoff.v1.WatchHandoffsRequest
-	(*WatchHandoffsResponse)(nil),  // 12: tasuki.handoff.v1.WatchHandoffsResponse
-	(*ListReasonsRequest)(nil),     // 13: tasuki.handoff.v1.ListReasonsRequest
-	(*ListReasonsResponse)(nil),    // 14: tasuki.handoff.v1.ListReasonsResponse
-	(Box)(0),                       // 15: tasuki.handoff.v1.Box
-	(State)(0),                     // 16: tasuki.handoff.v1.State
-	(Kind)(0),                      // 17: tasuki.handoff.v1.Kind
-	(*Handoff)(nil),                // 18: tasuki.handoff.v1.Handoff
-	(*Attempt)(nil),                // 19: tasuki.handoff.v1.Attempt
-	(*v1.Transition)(nil),          // 20: tasuki.type.v1.Transition
-	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
-	(*Payload)(nil),                // 22: tasuki.handoff.v1.Payload
-	(*Reason)(nil),                 // 23: tasuki.handoff.v1.Reason
+	(*ListHandoffsRequest)(nil),       // 0: tasuki.handoff.v1.ListHandoffsRequest
+	(*ListHandoffsResponse)(nil),      // 1: tasuki.handoff.v1.ListHandoffsResponse
+	(*GetHandoffRequest)(nil),         // 2: tasuki.handoff.v1.GetHandoffRequest
+	(*GetHandoffResponse)(nil),        // 3: tasuki.handoff.v1.GetHandoffResponse
+	(*AssignHandoffRequest)(nil),      // 4: tasuki.handoff.v1.AssignHandoffRequest
+	(*AcceptHandoffRequest)(nil),      // 5: tasuki.handoff.v1.AcceptHandoffRequest
+	(*RejectHandoffRequest)(nil),      // 6: tasuki.handoff.v1.RejectHandoffRequest
+	(*ReturnHandoffRequest)(nil),      // 7: tasuki.handoff.v1.ReturnHandoffRequest
+	(*ResubmitHandoffRequest)(nil),    // 8: tasuki.handoff.v1.ResubmitHandoffRequest
+	(*RecallHandoffRequest)(nil),      // 9: tasuki.handoff.v1.RecallHandoffRequest
+	(*FulfilHandoffRequest)(nil),      // 10: tasuki.handoff.v1.FulfilHandoffRequest
+	(*WatchHandoffsRequest)(nil),      // 11: tasuki.handoff.v1.WatchHandoffsRequest
+	(*WatchHandoffsResponse)(nil),     // 12: tasuki.handoff.v1.WatchHandoffsResponse
+	(*ListReasonsRequest)(nil),        // 13: tasuki.handoff.v1.ListReasonsRequest
+	(*ListReasonsResponse)(nil),       // 14: tasuki.handoff.v1.ListReasonsResponse
+	(*CreateReasonRequest)(nil),       // 15: tasuki.handoff.v1.CreateReasonRequest
+	(*UpdateReasonRequest)(nil),       // 16: tasuki.handoff.v1.UpdateReasonRequest
+	(*ListGapsRequest)(nil),           // 17: tasuki.handoff.v1.ListGapsRequest
+	(*ListGapsResponse)(nil),          // 18: tasuki.handoff.v1.ListGapsResponse
+	(*CloseGapRequest)(nil),           // 19: tasuki.handoff.v1.CloseGapRequest
+	(*ListPoliciesRequest)(nil),       // 20: tasuki.handoff.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),      // 21: tasuki.handoff.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),          // 22: tasuki.handoff.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),       // 23: tasuki.handoff.v1.UpdatePolicyRequest
+	(*ListQueuesRequest)(nil),         // 24: tasuki.handoff.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),        // 25: tasuki.handoff.v1.ListQueuesResponse
+	(*CreateQueueRequest)(nil),        // 26: tasuki.handoff.v1.CreateQueueRequest
+	(*ReconcileHandoffsRequest)(nil),  // 27: tasuki.handoff.v1.ReconcileHandoffsRequest
+	(*ReconcileHandoffsResponse)(nil), // 28: tasuki.handoff.v1.ReconcileHandoffsResponse
+	(Box)(0),                          // 29: tasuki.handoff.v1.Box
+	(State)(0),                        // 30: tasuki.handoff.v1.State
+	(Kind)(0),                         // 31: tasuki.handoff.v1.Kind
+	(*Handoff)(nil),                   // 32: tasuki.handoff.v1.Handoff
+	(*Attempt)(nil),                   // 33: tasuki.handoff.v1.Attempt
+	(*v1.Transition)(nil),             // 34: tasuki.type.v1.Transition
+	(*Breach)(nil),                    // 35: tasuki.handoff.v1.Breach
+	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
+	(*Payload)(nil),                   // 37: tasuki.handoff.v1.Payload
+	(*Reason)(nil),                    // 38: tasuki.handoff.v1.Reason
+	(*Gap)(nil),                       // 39: tasuki.handoff.v1.Gap
+	(*Policy)(nil),                    // 40: tasuki.handoff.v1.Policy
+	(*Queue)(nil),                     // 41: tasuki.handoff.v1.Queue
+	(*PeerReconciliation)(nil),        // 42: tasuki.handoff.v1.PeerReconciliation
 }
 var file_tasuki_handoff_v1_desk_service_proto_depIdxs = []int32{
-	15, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	16, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
-	17, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	18, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
-	18, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	19, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
-	20, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
-	21, // 7: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
-	22, // 8: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
-	15, // 9: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	17, // 10: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	18, // 11: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	17, // 12: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	23, // 13: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
-	0,  // 14: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
-	2,  // 15: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
-	4,  // 16: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
-	5,  // 17: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
-	6,  // 18: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
-	7,  // 19: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
-	8,  // 20: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
-	9,  // 21: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
-	10, // 22: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
-	11, // 23: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
-	13, // 24: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
-	1,  // 25: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
-	3,  // 26: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
-	18, // 27: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 28: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 29: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 30: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 31: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 32: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
-	18, // 33: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
-	12, // 34: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
-	14, // 35: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	29, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	30, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
+	31, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	32, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
+	32, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	33, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
+	34, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
+	35, // 7: tasuki.handoff.v1.GetHandoffResponse.breaches:type_name -> tasuki.handoff.v1.Breach
+	36, // 8: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
+	37, // 9: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
+	29, // 10: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	31, // 11: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	32, // 12: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	31, // 13: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	38, // 14: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
+	38, // 15: tasuki.handoff.v1.CreateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	31, // 16: tasuki.handoff.v1.UpdateReasonRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	38, // 17: tasuki.handoff.v1.UpdateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	39, // 18: tasuki.handoff.v1.ListGapsResponse.gaps:type_name -> tasuki.handoff.v1.Gap
+	31, // 19: tasuki.handoff.v1.ListPoliciesRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	40, // 20: tasuki.handoff.v1.ListPoliciesResponse.policies:type_name -> tasuki.handoff.v1.Policy
+	40, // 21: tasuki.handoff.v1.UpdatePolicyRequest.policy:type_name -> tasuki.handoff.v1.Policy
+	41, // 22: tasuki.handoff.v1.ListQueuesResponse.queues:type_name -> tasuki.handoff.v1.Queue
+	41, // 23: tasuki.handoff.v1.CreateQueueRequest.queue:type_name -> tasuki.handoff.v1.Queue
+	42, // 24: tasuki.handoff.v1.ReconcileHandoffsResponse.peers:type_name -> tasuki.handoff.v1.PeerReconciliation
+	0,  // 25: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
+	2,  // 26: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
+	4,  // 27: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
+	5,  // 28: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
+	6,  // 29: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
+	7,  // 30: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
+	8,  // 31: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
+	9,  // 32: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
+	10, // 33: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
+	11, // 34: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
+	13, // 35: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
+	15, // 36: tasuki.handoff.v1.HandoffDeskService.CreateReason:input_type -> tasuki.handoff.v1.CreateReasonRequest
+	16, // 37: tasuki.handoff.v1.HandoffDeskService.UpdateReason:input_type -> tasuki.handoff.v1.UpdateReasonRequest
+	17, // 38: tasuki.handoff.v1.HandoffDeskService.ListGaps:input_type -> tasuki.handoff.v1.ListGapsRequest
+	19, // 39: tasuki.handoff.v1.HandoffDeskService.CloseGap:input_type -> tasuki.handoff.v1.CloseGapRequest
+	20, // 40: tasuki.handoff.v1.HandoffDeskService.ListPolicies:input_type -> tasuki.handoff.v1.ListPoliciesRequest
+	22, // 41: tasuki.handoff.v1.HandoffDeskService.GetPolicy:input_type -> tasuki.handoff.v1.GetPolicyRequest
+	23, // 42: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:input_type -> tasuki.handoff.v1.UpdatePolicyRequest
+	24, // 43: tasuki.handoff.v1.HandoffDeskService.ListQueues:input_type -> tasuki.handoff.v1.ListQueuesRequest
+	26, // 44: tasuki.handoff.v1.HandoffDeskService.CreateQueue:input_type -> tasuki.handoff.v1.CreateQueueRequest
+	27, // 45: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:input_type -> tasuki.handoff.v1.ReconcileHandoffsRequest
+	1,  // 46: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
+	3,  // 47: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
+	32, // 48: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 49: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 50: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 51: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 52: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 53: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
+	32, // 54: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
+	12, // 55: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
+	14, // 56: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
+	38, // 57: tasuki.handoff.v1.HandoffDeskService.CreateReason:output_type -> tasuki.handoff.v1.Reason
+	38, // 58: tasuki.handoff.v1.HandoffDeskService.UpdateReason:output_type -> tasuki.handoff.v1.Reason
+	18, // 59: tasuki.handoff.v1.HandoffDeskService.ListGaps:output_type -> tasuki.handoff.v1.ListGapsResponse
+	39, // 60: tasuki.handoff.v1.HandoffDeskService.CloseGap:output_type -> tasuki.handoff.v1.Gap
+	21, // 61: tasuki.handoff.v1.HandoffDeskService.ListPolicies:output_type -> tasuki.handoff.v1.ListPoliciesResponse
+	40, // 62: tasuki.handoff.v1.HandoffDeskService.GetPolicy:output_type -> tasuki.handoff.v1.Policy
+	40, // 63: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:output_type -> tasuki.handoff.v1.Policy
+	25, // 64: tasuki.handoff.v1.HandoffDeskService.ListQueues:output_type -> tasuki.handoff.v1.ListQueuesResponse
+	41, // 65: tasuki.handoff.v1.HandoffDeskService.CreateQueue:output_type -> tasuki.handoff.v1.Queue
+	28, // 66: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:output_type -> tasuki.handoff.v1.ReconcileHandoffsResponse
+	46, // [46:67] is the sub-list for method output_type
+	25, // [25:46] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_desk_service_proto_init() }
@@ -1241,13 +2120,14 @@ func file_tasuki_handoff_v1_desk_service_proto_init() {
 		return
 	}
 	file_tasuki_handoff_v1_handoff_proto_init()
+	file_tasuki_handoff_v1_settings_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_desk_service_proto_rawDesc), len(file_tasuki_handoff_v1_desk_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

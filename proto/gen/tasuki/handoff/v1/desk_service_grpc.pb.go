@@ -21,17 +21,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HandoffDeskService_ListHandoffs_FullMethodName    = "/tasuki.handoff.v1.HandoffDeskService/ListHandoffs"
-	HandoffDeskService_GetHandoff_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/GetHandoff"
-	HandoffDeskService_AssignHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/AssignHandoff"
-	HandoffDeskService_AcceptHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/AcceptHandoff"
-	HandoffDeskService_RejectHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/RejectHandoff"
-	HandoffDeskService_ReturnHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/ReturnHandoff"
-	HandoffDeskService_ResubmitHandoff_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/ResubmitHandoff"
-	HandoffDeskService_RecallHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/RecallHandoff"
-	HandoffDeskService_FulfilHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/FulfilHandoff"
-	HandoffDeskService_WatchHandoffs_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/WatchHandoffs"
-	HandoffDeskService_ListReasons_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ListReasons"
+	HandoffDeskService_ListHandoffs_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/ListHandoffs"
+	HandoffDeskService_GetHandoff_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/GetHandoff"
+	HandoffDeskService_AssignHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/AssignHandoff"
+	HandoffDeskService_AcceptHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/AcceptHandoff"
+	HandoffDeskService_RejectHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/RejectHandoff"
+	HandoffDeskService_ReturnHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ReturnHandoff"
+	HandoffDeskService_ResubmitHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/ResubmitHandoff"
+	HandoffDeskService_RecallHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/RecallHandoff"
+	HandoffDeskService_FulfilHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/FulfilHandoff"
+	HandoffDeskService_WatchHandoffs_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/WatchHandoffs"
+	HandoffDeskService_ListReasons_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/ListReasons"
+	HandoffDeskService_CreateReason_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/CreateReason"
+	HandoffDeskService_UpdateReason_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdateReason"
+	HandoffDeskService_ListGaps_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/ListGaps"
+	HandoffDeskService_CloseGap_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/CloseGap"
+	HandoffDeskService_ListPolicies_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/ListPolicies"
+	HandoffDeskService_GetPolicy_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/GetPolicy"
+	HandoffDeskService_UpdatePolicy_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdatePolicy"
+	HandoffDeskService_ListQueues_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/ListQueues"
+	HandoffDeskService_CreateQueue_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/CreateQueue"
+	HandoffDeskService_ReconcileHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/ReconcileHandoffs"
 )
 
 // HandoffDeskServiceClient is the client API for HandoffDeskService service.
@@ -65,6 +75,27 @@ type HandoffDeskServiceClient interface {
 	WatchHandoffs(ctx context.Context, in *WatchHandoffsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchHandoffsResponse], error)
 	// Lists the reasons for refusing, by kind and code.
 	ListReasons(ctx context.Context, in *ListReasonsRequest, opts ...grpc.CallOption) (*ListReasonsResponse, error)
+	// Adds a reason for refusing. Administrators only; add it in both departments of the kind.
+	CreateReason(ctx context.Context, in *CreateReasonRequest, opts ...grpc.CallOption) (*Reason, error)
+	// Changes what a reason says and does. Decisions that were taken keep what held then. Administrators only.
+	UpdateReason(ctx context.Context, in *UpdateReasonRequest, opts ...grpc.CallOption) (*Reason, error)
+	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by due date and path.
+	ListGaps(ctx context.Context, in *ListGapsRequest, opts ...grpc.CallOption) (*ListGapsResponse, error)
+	// Closes a gap, with a note that says what was found out. Closing it again changes nothing.
+	CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*Gap, error)
+	// Lists the policies that set the clocks, by code.
+	ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error)
+	// Gets a policy.
+	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*Policy, error)
+	// Replaces the clocks and steps of a policy. Running clocks keep their due times. Administrators only.
+	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*Policy, error)
+	// Lists the queues of this department, by code.
+	ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error)
+	// Adds a queue. Administrators only.
+	CreateQueue(ctx context.Context, in *CreateQueueRequest, opts ...grpc.CallOption) (*Queue, error)
+	// Compares what this department has offered with the ledgers of its receivers, says each difference in words, and mends
+	// what the protocol allows. Runs every night too. Administrators only.
+	ReconcileHandoffs(ctx context.Context, in *ReconcileHandoffsRequest, opts ...grpc.CallOption) (*ReconcileHandoffsResponse, error)
 }
 
 type handoffDeskServiceClient struct {
@@ -194,6 +225,106 @@ func (c *handoffDeskServiceClient) ListReasons(ctx context.Context, in *ListReas
 	return out, nil
 }
 
+func (c *handoffDeskServiceClient) CreateReason(ctx context.Context, in *CreateReasonRequest, opts ...grpc.CallOption) (*Reason, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reason)
+	err := c.cc.Invoke(ctx, HandoffDeskService_CreateReason_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) UpdateReason(ctx context.Context, in *UpdateReasonRequest, opts ...grpc.CallOption) (*Reason, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reason)
+	err := c.cc.Invoke(ctx, HandoffDeskService_UpdateReason_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) ListGaps(ctx context.Context, in *ListGapsRequest, opts ...grpc.CallOption) (*ListGapsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListGapsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_ListGaps_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*Gap, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Gap)
+	err := c.cc.Invoke(ctx, HandoffDeskService_CloseGap_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) ListPolicies(ctx context.Context, in *ListPoliciesRequest, opts ...grpc.CallOption) (*ListPoliciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPoliciesResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_ListPolicies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*Policy, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Policy)
+	err := c.cc.Invoke(ctx, HandoffDeskService_GetPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*Policy, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Policy)
+	err := c.cc.Invoke(ctx, HandoffDeskService_UpdatePolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListQueuesResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_ListQueues_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) CreateQueue(ctx context.Context, in *CreateQueueRequest, opts ...grpc.CallOption) (*Queue, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Queue)
+	err := c.cc.Invoke(ctx, HandoffDeskService_CreateQueue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) ReconcileHandoffs(ctx context.Context, in *ReconcileHandoffsRequest, opts ...grpc.CallOption) (*ReconcileHandoffsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReconcileHandoffsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_ReconcileHandoffs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HandoffDeskServiceServer is the server API for HandoffDeskService service.
 // All implementations must embed UnimplementedHandoffDeskServiceServer
 // for forward compatibility.
@@ -225,6 +356,27 @@ type HandoffDeskServiceServer interface {
 	WatchHandoffs(*WatchHandoffsRequest, grpc.ServerStreamingServer[WatchHandoffsResponse]) error
 	// Lists the reasons for refusing, by kind and code.
 	ListReasons(context.Context, *ListReasonsRequest) (*ListReasonsResponse, error)
+	// Adds a reason for refusing. Administrators only; add it in both departments of the kind.
+	CreateReason(context.Context, *CreateReasonRequest) (*Reason, error)
+	// Changes what a reason says and does. Decisions that were taken keep what held then. Administrators only.
+	UpdateReason(context.Context, *UpdateReasonRequest) (*Reason, error)
+	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by due date and path.
+	ListGaps(context.Context, *ListGapsRequest) (*ListGapsResponse, error)
+	// Closes a gap, with a note that says what was found out. Closing it again changes nothing.
+	CloseGap(context.Context, *CloseGapRequest) (*Gap, error)
+	// Lists the policies that set the clocks, by code.
+	ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error)
+	// Gets a policy.
+	GetPolicy(context.Context, *GetPolicyRequest) (*Policy, error)
+	// Replaces the clocks and steps of a policy. Running clocks keep their due times. Administrators only.
+	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*Policy, error)
+	// Lists the queues of this department, by code.
+	ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error)
+	// Adds a queue. Administrators only.
+	CreateQueue(context.Context, *CreateQueueRequest) (*Queue, error)
+	// Compares what this department has offered with the ledgers of its receivers, says each difference in words, and mends
+	// what the protocol allows. Runs every night too. Administrators only.
+	ReconcileHandoffs(context.Context, *ReconcileHandoffsRequest) (*ReconcileHandoffsResponse, error)
 	mustEmbedUnimplementedHandoffDeskServiceServer()
 }
 
@@ -267,6 +419,36 @@ func (UnimplementedHandoffDeskServiceServer) WatchHandoffs(*WatchHandoffsRequest
 }
 func (UnimplementedHandoffDeskServiceServer) ListReasons(context.Context, *ListReasonsRequest) (*ListReasonsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListReasons not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) CreateReason(context.Context, *CreateReasonRequest) (*Reason, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateReason not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) UpdateReason(context.Context, *UpdateReasonRequest) (*Reason, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateReason not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) ListGaps(context.Context, *ListGapsRequest) (*ListGapsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListGaps not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) CloseGap(context.Context, *CloseGapRequest) (*Gap, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseGap not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) ListPolicies(context.Context, *ListPoliciesRequest) (*ListPoliciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPolicies not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) GetPolicy(context.Context, *GetPolicyRequest) (*Policy, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPolicy not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) UpdatePolicy(context.Context, *UpdatePolicyRequest) (*Policy, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePolicy not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListQueues not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) CreateQueue(context.Context, *CreateQueueRequest) (*Queue, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateQueue not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) ReconcileHandoffs(context.Context, *ReconcileHandoffsRequest) (*ReconcileHandoffsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReconcileHandoffs not implemented")
 }
 func (UnimplementedHandoffDeskServiceServer) mustEmbedUnimplementedHandoffDeskServiceServer() {}
 func (UnimplementedHandoffDeskServiceServer) testEmbeddedByValue()                            {}
@@ -480,6 +662,186 @@ func _HandoffDeskService_ListReasons_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HandoffDeskService_CreateReason_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateReasonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).CreateReason(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_CreateReason_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).CreateReason(ctx, req.(*CreateReasonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_UpdateReason_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateReasonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).UpdateReason(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_UpdateReason_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).UpdateReason(ctx, req.(*UpdateReasonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_ListGaps_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListGapsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).ListGaps(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_ListGaps_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).ListGaps(ctx, req.(*ListGapsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_CloseGap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseGapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).CloseGap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_CloseGap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).CloseGap(ctx, req.(*CloseGapRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_ListPolicies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPoliciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).ListPolicies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_ListPolicies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).ListPolicies(ctx, req.(*ListPoliciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_GetPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).GetPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_GetPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).GetPolicy(ctx, req.(*GetPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_UpdatePolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).UpdatePolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_UpdatePolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).UpdatePolicy(ctx, req.(*UpdatePolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_ListQueues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListQueuesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).ListQueues(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_ListQueues_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).ListQueues(ctx, req.(*ListQueuesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_CreateQueue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateQueueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).CreateQueue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_CreateQueue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).CreateQueue(ctx, req.(*CreateQueueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_ReconcileHandoffs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReconcileHandoffsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).ReconcileHandoffs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_ReconcileHandoffs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).ReconcileHandoffs(ctx, req.(*ReconcileHandoffsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HandoffDeskService_ServiceDesc is the grpc.ServiceDesc for HandoffDeskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -526,6 +888,46 @@ var HandoffDeskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListReasons",
 			Handler:    _HandoffDeskService_ListReasons_Handler,
+		},
+		{
+			MethodName: "CreateReason",
+			Handler:    _HandoffDeskService_CreateReason_Handler,
+		},
+		{
+			MethodName: "UpdateReason",
+			Handler:    _HandoffDeskService_UpdateReason_Handler,
+		},
+		{
+			MethodName: "ListGaps",
+			Handler:    _HandoffDeskService_ListGaps_Handler,
+		},
+		{
+			MethodName: "CloseGap",
+			Handler:    _HandoffDeskService_CloseGap_Handler,
+		},
+		{
+			MethodName: "ListPolicies",
+			Handler:    _HandoffDeskService_ListPolicies_Handler,
+		},
+		{
+			MethodName: "GetPolicy",
+			Handler:    _HandoffDeskService_GetPolicy_Handler,
+		},
+		{
+			MethodName: "UpdatePolicy",
+			Handler:    _HandoffDeskService_UpdatePolicy_Handler,
+		},
+		{
+			MethodName: "ListQueues",
+			Handler:    _HandoffDeskService_ListQueues_Handler,
+		},
+		{
+			MethodName: "CreateQueue",
+			Handler:    _HandoffDeskService_CreateQueue_Handler,
+		},
+		{
+			MethodName: "ReconcileHandoffs",
+			Handler:    _HandoffDeskService_ReconcileHandoffs_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -11,6 +11,7 @@ package handoffv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -510,11 +511,259 @@ func (x *HandoffDecisionApplied) GetHandoff() *Handoff {
 	return nil
 }
 
+// HandoffBreached: a clock ran out, and a step of the policy was taken (receiver's feed).
+type HandoffBreached struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff after the step.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// The clock.
+	Clock Clock `protobuf:"varint,2,opt,name=clock,proto3,enum=tasuki.handoff.v1.Clock" json:"clock,omitempty"`
+	// What was done.
+	Step BreachStep `protobuf:"varint,3,opt,name=step,proto3,enum=tasuki.handoff.v1.BreachStep" json:"step,omitempty"`
+	// Who was told; with ESCALATE only.
+	EscalatedTo []string `protobuf:"bytes,4,rep,name=escalated_to,json=escalatedTo,proto3" json:"escalated_to,omitempty"`
+	// When it was due (UTC).
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// Who had it in hand; empty for nobody.
+	PreviousAssignee string `protobuf:"bytes,6,opt,name=previous_assignee,json=previousAssignee,proto3" json:"previous_assignee,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *HandoffBreached) Reset() {
+	*x = HandoffBreached{}
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffBreached) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffBreached) ProtoMessage() {}
+
+func (x *HandoffBreached) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffBreached.ProtoReflect.Descriptor instead.
+func (*HandoffBreached) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_events_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HandoffBreached) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+func (x *HandoffBreached) GetClock() Clock {
+	if x != nil {
+		return x.Clock
+	}
+	return Clock_CLOCK_UNSPECIFIED
+}
+
+func (x *HandoffBreached) GetStep() BreachStep {
+	if x != nil {
+		return x.Step
+	}
+	return BreachStep_BREACH_STEP_UNSPECIFIED
+}
+
+func (x *HandoffBreached) GetEscalatedTo() []string {
+	if x != nil {
+		return x.EscalatedTo
+	}
+	return nil
+}
+
+func (x *HandoffBreached) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *HandoffBreached) GetPreviousAssignee() string {
+	if x != nil {
+		return x.PreviousAssignee
+	}
+	return ""
+}
+
+// HandoffUndelivered: the receiver could not be reached for longer than the policy allows (sender's feed, once for every
+// attempt). Delivery goes on.
+type HandoffUndelivered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff; `delivery_problem` says since when and why.
+	Handoff       *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffUndelivered) Reset() {
+	*x = HandoffUndelivered{}
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffUndelivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffUndelivered) ProtoMessage() {}
+
+func (x *HandoffUndelivered) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffUndelivered.ProtoReflect.Descriptor instead.
+func (*HandoffUndelivered) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_events_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HandoffUndelivered) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+// HandoffGapClosed: something that was missing at acceptance was found out (receiver's feed).
+type HandoffGapClosed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// The gap.
+	Gap           *Gap `protobuf:"bytes,2,opt,name=gap,proto3" json:"gap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffGapClosed) Reset() {
+	*x = HandoffGapClosed{}
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffGapClosed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffGapClosed) ProtoMessage() {}
+
+func (x *HandoffGapClosed) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffGapClosed.ProtoReflect.Descriptor instead.
+func (*HandoffGapClosed) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_events_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HandoffGapClosed) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+func (x *HandoffGapClosed) GetGap() *Gap {
+	if x != nil {
+		return x.Gap
+	}
+	return nil
+}
+
+// HandoffGapsDue: gaps are open past their due date (receiver's feed, once every business day).
+type HandoffGapsDue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// The gaps that are overdue.
+	Gaps          []*Gap `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffGapsDue) Reset() {
+	*x = HandoffGapsDue{}
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffGapsDue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffGapsDue) ProtoMessage() {}
+
+func (x *HandoffGapsDue) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_events_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffGapsDue.ProtoReflect.Descriptor instead.
+func (*HandoffGapsDue) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_events_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HandoffGapsDue) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+func (x *HandoffGapsDue) GetGaps() []*Gap {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
 var File_tasuki_handoff_v1_events_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1etasuki/handoff/v1/events.proto\x12\x11tasuki.handoff.v1\x1a\x1ftasuki/handoff/v1/handoff.proto\"F\n" +
+	"\x1etasuki/handoff/v1/events.proto\x12\x11tasuki.handoff.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a tasuki/handoff/v1/settings.proto\"F\n" +
 	"\x0eHandoffOffered\x124\n" +
 	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\"G\n" +
 	"\x0fHandoffReceived\x124\n" +
@@ -537,7 +786,22 @@ const file_tasuki_handoff_v1_events_proto_rawDesc = "" +
 	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\x12\x12\n" +
 	"\x04late\x18\x02 \x01(\bR\x04late\"N\n" +
 	"\x16HandoffDecisionApplied\x124\n" +
-	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoffBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\"\xad\x02\n" +
+	"\x0fHandoffBreached\x124\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\x12.\n" +
+	"\x05clock\x18\x02 \x01(\x0e2\x18.tasuki.handoff.v1.ClockR\x05clock\x121\n" +
+	"\x04step\x18\x03 \x01(\x0e2\x1d.tasuki.handoff.v1.BreachStepR\x04step\x12!\n" +
+	"\fescalated_to\x18\x04 \x03(\tR\vescalatedTo\x121\n" +
+	"\x06due_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12+\n" +
+	"\x11previous_assignee\x18\x06 \x01(\tR\x10previousAssignee\"J\n" +
+	"\x12HandoffUndelivered\x124\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\"r\n" +
+	"\x10HandoffGapClosed\x124\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\x12(\n" +
+	"\x03gap\x18\x02 \x01(\v2\x16.tasuki.handoff.v1.GapR\x03gap\"r\n" +
+	"\x0eHandoffGapsDue\x124\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffR\ahandoff\x12*\n" +
+	"\x04gaps\x18\x02 \x03(\v2\x16.tasuki.handoff.v1.GapR\x04gapsBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
 
 var (
 	file_tasuki_handoff_v1_events_proto_rawDescOnce sync.Once
@@ -551,7 +815,7 @@ func file_tasuki_handoff_v1_events_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_events_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tasuki_handoff_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tasuki_handoff_v1_events_proto_goTypes = []any{
 	(*HandoffOffered)(nil),         // 0: tasuki.handoff.v1.HandoffOffered
 	(*HandoffReceived)(nil),        // 1: tasuki.handoff.v1.HandoffReceived
@@ -563,26 +827,43 @@ var file_tasuki_handoff_v1_events_proto_goTypes = []any{
 	(*HandoffExpired)(nil),         // 7: tasuki.handoff.v1.HandoffExpired
 	(*HandoffFulfilled)(nil),       // 8: tasuki.handoff.v1.HandoffFulfilled
 	(*HandoffDecisionApplied)(nil), // 9: tasuki.handoff.v1.HandoffDecisionApplied
-	(*Handoff)(nil),                // 10: tasuki.handoff.v1.Handoff
-	(*Reason)(nil),                 // 11: tasuki.handoff.v1.Reason
+	(*HandoffBreached)(nil),        // 10: tasuki.handoff.v1.HandoffBreached
+	(*HandoffUndelivered)(nil),     // 11: tasuki.handoff.v1.HandoffUndelivered
+	(*HandoffGapClosed)(nil),       // 12: tasuki.handoff.v1.HandoffGapClosed
+	(*HandoffGapsDue)(nil),         // 13: tasuki.handoff.v1.HandoffGapsDue
+	(*Handoff)(nil),                // 14: tasuki.handoff.v1.Handoff
+	(*Reason)(nil),                 // 15: tasuki.handoff.v1.Reason
+	(Clock)(0),                     // 16: tasuki.handoff.v1.Clock
+	(BreachStep)(0),                // 17: tasuki.handoff.v1.BreachStep
+	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
+	(*Gap)(nil),                    // 19: tasuki.handoff.v1.Gap
 }
 var file_tasuki_handoff_v1_events_proto_depIdxs = []int32{
-	10, // 0: tasuki.handoff.v1.HandoffOffered.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 1: tasuki.handoff.v1.HandoffReceived.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 2: tasuki.handoff.v1.HandoffAssigned.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 3: tasuki.handoff.v1.HandoffAccepted.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 4: tasuki.handoff.v1.HandoffRejected.handoff:type_name -> tasuki.handoff.v1.Handoff
-	11, // 5: tasuki.handoff.v1.HandoffRejected.reason:type_name -> tasuki.handoff.v1.Reason
-	10, // 6: tasuki.handoff.v1.HandoffReturned.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 7: tasuki.handoff.v1.HandoffRecalled.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 8: tasuki.handoff.v1.HandoffExpired.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 9: tasuki.handoff.v1.HandoffFulfilled.handoff:type_name -> tasuki.handoff.v1.Handoff
-	10, // 10: tasuki.handoff.v1.HandoffDecisionApplied.handoff:type_name -> tasuki.handoff.v1.Handoff
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	14, // 0: tasuki.handoff.v1.HandoffOffered.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 1: tasuki.handoff.v1.HandoffReceived.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 2: tasuki.handoff.v1.HandoffAssigned.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 3: tasuki.handoff.v1.HandoffAccepted.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 4: tasuki.handoff.v1.HandoffRejected.handoff:type_name -> tasuki.handoff.v1.Handoff
+	15, // 5: tasuki.handoff.v1.HandoffRejected.reason:type_name -> tasuki.handoff.v1.Reason
+	14, // 6: tasuki.handoff.v1.HandoffReturned.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 7: tasuki.handoff.v1.HandoffRecalled.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 8: tasuki.handoff.v1.HandoffExpired.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 9: tasuki.handoff.v1.HandoffFulfilled.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 10: tasuki.handoff.v1.HandoffDecisionApplied.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 11: tasuki.handoff.v1.HandoffBreached.handoff:type_name -> tasuki.handoff.v1.Handoff
+	16, // 12: tasuki.handoff.v1.HandoffBreached.clock:type_name -> tasuki.handoff.v1.Clock
+	17, // 13: tasuki.handoff.v1.HandoffBreached.step:type_name -> tasuki.handoff.v1.BreachStep
+	18, // 14: tasuki.handoff.v1.HandoffBreached.due_at:type_name -> google.protobuf.Timestamp
+	14, // 15: tasuki.handoff.v1.HandoffUndelivered.handoff:type_name -> tasuki.handoff.v1.Handoff
+	14, // 16: tasuki.handoff.v1.HandoffGapClosed.handoff:type_name -> tasuki.handoff.v1.Handoff
+	19, // 17: tasuki.handoff.v1.HandoffGapClosed.gap:type_name -> tasuki.handoff.v1.Gap
+	14, // 18: tasuki.handoff.v1.HandoffGapsDue.handoff:type_name -> tasuki.handoff.v1.Handoff
+	19, // 19: tasuki.handoff.v1.HandoffGapsDue.gaps:type_name -> tasuki.handoff.v1.Gap
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_events_proto_init() }
@@ -591,13 +872,14 @@ func file_tasuki_handoff_v1_events_proto_init() {
 		return
 	}
 	file_tasuki_handoff_v1_handoff_proto_init()
+	file_tasuki_handoff_v1_settings_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_events_proto_rawDesc), len(file_tasuki_handoff_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -337,7 +337,7 @@ func (x Reason_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Reason_Action.Descriptor instead.
 func (Reason_Action) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{5, 0}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Handoff is the envelope, the payload, and what has become of it.
@@ -401,7 +401,11 @@ type Handoff struct {
 	// When the row last changed (UTC).
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Who offered it.
-	OfferedBy     *v1.Actor `protobuf:"bytes,29,opt,name=offered_by,json=offeredBy,proto3" json:"offered_by,omitempty"`
+	OfferedBy *v1.Actor `protobuf:"bytes,29,opt,name=offered_by,json=offeredBy,proto3" json:"offered_by,omitempty"`
+	// Why the offer has not arrived yet; only on the sender's side, and only while deliveries fail.
+	DeliveryProblem *DeliveryProblem `protobuf:"bytes,30,opt,name=delivery_problem,json=deliveryProblem,proto3" json:"delivery_problem,omitempty"`
+	// How many steps were taken because a clock of this attempt ran out; see `breaches` of `GetHandoff`.
+	Breaches      int32 `protobuf:"varint,31,opt,name=breaches,proto3" json:"breaches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -639,6 +643,102 @@ func (x *Handoff) GetOfferedBy() *v1.Actor {
 	return nil
 }
 
+func (x *Handoff) GetDeliveryProblem() *DeliveryProblem {
+	if x != nil {
+		return x.DeliveryProblem
+	}
+	return nil
+}
+
+func (x *Handoff) GetBreaches() int32 {
+	if x != nil {
+		return x.Breaches
+	}
+	return 0
+}
+
+// DeliveryProblem says that an offer cannot be brought to its receiver, and since when. Delivery goes on.
+type DeliveryProblem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many deliveries have failed.
+	Attempts int32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// What went wrong the last time, in words.
+	LastError string `protobuf:"bytes,2,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// When the first of these deliveries failed (UTC).
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// When the last one failed (UTC).
+	LastTriedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_tried_at,json=lastTriedAt,proto3" json:"last_tried_at,omitempty"`
+	// When `HandoffUndelivered` was published (UTC); not set before.
+	AlarmedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=alarmed_at,json=alarmedAt,proto3" json:"alarmed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryProblem) Reset() {
+	*x = DeliveryProblem{}
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryProblem) ProtoMessage() {}
+
+func (x *DeliveryProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryProblem.ProtoReflect.Descriptor instead.
+func (*DeliveryProblem) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DeliveryProblem) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *DeliveryProblem) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *DeliveryProblem) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *DeliveryProblem) GetLastTriedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTriedAt
+	}
+	return nil
+}
+
+func (x *DeliveryProblem) GetAlarmedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AlarmedAt
+	}
+	return nil
+}
+
 // Payload is what is handed over, by kind.
 type Payload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -657,7 +757,7 @@ type Payload struct {
 
 func (x *Payload) Reset() {
 	*x = Payload{}
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[1]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +769,7 @@ func (x *Payload) String() string {
 func (*Payload) ProtoMessage() {}
 
 func (x *Payload) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[1]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +782,7 @@ func (x *Payload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payload.ProtoReflect.Descriptor instead.
 func (*Payload) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{1}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Payload) GetKind() isPayload_Kind {
@@ -773,7 +873,7 @@ type Completeness struct {
 
 func (x *Completeness) Reset() {
 	*x = Completeness{}
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +885,7 @@ func (x *Completeness) String() string {
 func (*Completeness) ProtoMessage() {}
 
 func (x *Completeness) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +898,7 @@ func (x *Completeness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completeness.ProtoReflect.Descriptor instead.
 func (*Completeness) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Completeness) GetScore() int32 {
@@ -838,7 +938,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +950,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +963,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Decision) GetState() State {
@@ -932,7 +1032,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[4]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1044,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[4]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1057,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{4}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Attempt) GetNumber() int32 {
@@ -1009,7 +1109,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[5]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1121,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[5]
+	mi := &file_tasuki_handoff_v1_handoff_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1134,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{5}
+	return file_tasuki_handoff_v1_handoff_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Reason) GetCode() string {
@@ -1083,7 +1183,8 @@ var File_tasuki_handoff_v1_handoff_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_handoff_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftasuki/handoff/v1/handoff.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xc9\t\n" +
+	"\x1ftasuki/handoff/v1/handoff.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xbe\n" +
+	"\n" +
 	"\aHandoff\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12+\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x17.tasuki.handoff.v1.KindR\x04kind\x12'\n" +
@@ -1120,7 +1221,17 @@ const file_tasuki_handoff_v1_handoff_proto_rawDesc = "" +
 	"\vupdate_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x124\n" +
 	"\n" +
-	"offered_by\x18\x1d \x01(\v2\x15.tasuki.type.v1.ActorR\tofferedBy\"\x86\x02\n" +
+	"offered_by\x18\x1d \x01(\v2\x15.tasuki.type.v1.ActorR\tofferedBy\x12R\n" +
+	"\x10delivery_problem\x18\x1e \x01(\v2\".tasuki.handoff.v1.DeliveryProblemB\x03\xe0A\x03R\x0fdeliveryProblem\x12\x1f\n" +
+	"\bbreaches\x18\x1f \x01(\x05B\x03\xe0A\x03R\bbreaches\"\xf9\x01\n" +
+	"\x0fDeliveryProblem\x12\x1a\n" +
+	"\battempts\x18\x01 \x01(\x05R\battempts\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x02 \x01(\tR\tlastError\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12>\n" +
+	"\rlast_tried_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastTriedAt\x129\n" +
+	"\n" +
+	"alarmed_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\talarmedAt\"\x86\x02\n" +
 	"\aPayload\x121\n" +
 	"\x03mql\x18\x01 \x01(\v2\x1d.tasuki.handoff.v1.MqlPayloadH\x00R\x03mql\x12=\n" +
 	"\ameeting\x18\x02 \x01(\v2!.tasuki.handoff.v1.MeetingPayloadH\x00R\ameeting\x12D\n" +
@@ -1197,7 +1308,7 @@ func file_tasuki_handoff_v1_handoff_proto_rawDescGZIP() []byte {
 }
 
 var file_tasuki_handoff_v1_handoff_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tasuki_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tasuki_handoff_v1_handoff_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tasuki_handoff_v1_handoff_proto_goTypes = []any{
 	(Kind)(0),                     // 0: tasuki.handoff.v1.Kind
 	(State)(0),                    // 1: tasuki.handoff.v1.State
@@ -1205,52 +1316,57 @@ var file_tasuki_handoff_v1_handoff_proto_goTypes = []any{
 	(Delivery)(0),                 // 3: tasuki.handoff.v1.Delivery
 	(Reason_Action)(0),            // 4: tasuki.handoff.v1.Reason.Action
 	(*Handoff)(nil),               // 5: tasuki.handoff.v1.Handoff
-	(*Payload)(nil),               // 6: tasuki.handoff.v1.Payload
-	(*Completeness)(nil),          // 7: tasuki.handoff.v1.Completeness
-	(*Decision)(nil),              // 8: tasuki.handoff.v1.Decision
-	(*Attempt)(nil),               // 9: tasuki.handoff.v1.Attempt
-	(*Reason)(nil),                // 10: tasuki.handoff.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*v1.Actor)(nil),              // 12: tasuki.type.v1.Actor
-	(*MqlPayload)(nil),            // 13: tasuki.handoff.v1.MqlPayload
-	(*MeetingPayload)(nil),        // 14: tasuki.handoff.v1.MeetingPayload
-	(*ClosedWonPayload)(nil),      // 15: tasuki.handoff.v1.ClosedWonPayload
-	(*CsqlPayload)(nil),           // 16: tasuki.handoff.v1.CsqlPayload
-	(*v1.Label)(nil),              // 17: tasuki.type.v1.Label
+	(*DeliveryProblem)(nil),       // 6: tasuki.handoff.v1.DeliveryProblem
+	(*Payload)(nil),               // 7: tasuki.handoff.v1.Payload
+	(*Completeness)(nil),          // 8: tasuki.handoff.v1.Completeness
+	(*Decision)(nil),              // 9: tasuki.handoff.v1.Decision
+	(*Attempt)(nil),               // 10: tasuki.handoff.v1.Attempt
+	(*Reason)(nil),                // 11: tasuki.handoff.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v1.Actor)(nil),              // 13: tasuki.type.v1.Actor
+	(*MqlPayload)(nil),            // 14: tasuki.handoff.v1.MqlPayload
+	(*MeetingPayload)(nil),        // 15: tasuki.handoff.v1.MeetingPayload
+	(*ClosedWonPayload)(nil),      // 16: tasuki.handoff.v1.ClosedWonPayload
+	(*CsqlPayload)(nil),           // 17: tasuki.handoff.v1.CsqlPayload
+	(*v1.Label)(nil),              // 18: tasuki.type.v1.Label
 }
 var file_tasuki_handoff_v1_handoff_proto_depIdxs = []int32{
 	0,  // 0: tasuki.handoff.v1.Handoff.kind:type_name -> tasuki.handoff.v1.Kind
 	1,  // 1: tasuki.handoff.v1.Handoff.state:type_name -> tasuki.handoff.v1.State
 	3,  // 2: tasuki.handoff.v1.Handoff.delivery:type_name -> tasuki.handoff.v1.Delivery
-	11, // 3: tasuki.handoff.v1.Handoff.offered_at:type_name -> google.protobuf.Timestamp
-	11, // 4: tasuki.handoff.v1.Handoff.accept_due_at:type_name -> google.protobuf.Timestamp
-	11, // 5: tasuki.handoff.v1.Handoff.first_action_due_at:type_name -> google.protobuf.Timestamp
-	11, // 6: tasuki.handoff.v1.Handoff.decided_at:type_name -> google.protobuf.Timestamp
-	11, // 7: tasuki.handoff.v1.Handoff.fulfilled_at:type_name -> google.protobuf.Timestamp
-	6,  // 8: tasuki.handoff.v1.Handoff.payload:type_name -> tasuki.handoff.v1.Payload
-	7,  // 9: tasuki.handoff.v1.Handoff.completeness:type_name -> tasuki.handoff.v1.Completeness
-	8,  // 10: tasuki.handoff.v1.Handoff.decision:type_name -> tasuki.handoff.v1.Decision
-	11, // 11: tasuki.handoff.v1.Handoff.update_time:type_name -> google.protobuf.Timestamp
-	12, // 12: tasuki.handoff.v1.Handoff.offered_by:type_name -> tasuki.type.v1.Actor
-	13, // 13: tasuki.handoff.v1.Payload.mql:type_name -> tasuki.handoff.v1.MqlPayload
-	14, // 14: tasuki.handoff.v1.Payload.meeting:type_name -> tasuki.handoff.v1.MeetingPayload
-	15, // 15: tasuki.handoff.v1.Payload.closed_won:type_name -> tasuki.handoff.v1.ClosedWonPayload
-	16, // 16: tasuki.handoff.v1.Payload.csql:type_name -> tasuki.handoff.v1.CsqlPayload
-	1,  // 17: tasuki.handoff.v1.Decision.state:type_name -> tasuki.handoff.v1.State
-	12, // 18: tasuki.handoff.v1.Decision.by:type_name -> tasuki.type.v1.Actor
-	11, // 19: tasuki.handoff.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	11, // 20: tasuki.handoff.v1.Decision.wake_at:type_name -> google.protobuf.Timestamp
-	11, // 21: tasuki.handoff.v1.Attempt.offered_at:type_name -> google.protobuf.Timestamp
-	6,  // 22: tasuki.handoff.v1.Attempt.payload:type_name -> tasuki.handoff.v1.Payload
-	8,  // 23: tasuki.handoff.v1.Attempt.decision:type_name -> tasuki.handoff.v1.Decision
-	0,  // 24: tasuki.handoff.v1.Reason.kind:type_name -> tasuki.handoff.v1.Kind
-	17, // 25: tasuki.handoff.v1.Reason.label:type_name -> tasuki.type.v1.Label
-	4,  // 26: tasuki.handoff.v1.Reason.action:type_name -> tasuki.handoff.v1.Reason.Action
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	12, // 3: tasuki.handoff.v1.Handoff.offered_at:type_name -> google.protobuf.Timestamp
+	12, // 4: tasuki.handoff.v1.Handoff.accept_due_at:type_name -> google.protobuf.Timestamp
+	12, // 5: tasuki.handoff.v1.Handoff.first_action_due_at:type_name -> google.protobuf.Timestamp
+	12, // 6: tasuki.handoff.v1.Handoff.decided_at:type_name -> google.protobuf.Timestamp
+	12, // 7: tasuki.handoff.v1.Handoff.fulfilled_at:type_name -> google.protobuf.Timestamp
+	7,  // 8: tasuki.handoff.v1.Handoff.payload:type_name -> tasuki.handoff.v1.Payload
+	8,  // 9: tasuki.handoff.v1.Handoff.completeness:type_name -> tasuki.handoff.v1.Completeness
+	9,  // 10: tasuki.handoff.v1.Handoff.decision:type_name -> tasuki.handoff.v1.Decision
+	12, // 11: tasuki.handoff.v1.Handoff.update_time:type_name -> google.protobuf.Timestamp
+	13, // 12: tasuki.handoff.v1.Handoff.offered_by:type_name -> tasuki.type.v1.Actor
+	6,  // 13: tasuki.handoff.v1.Handoff.delivery_problem:type_name -> tasuki.handoff.v1.DeliveryProblem
+	12, // 14: tasuki.handoff.v1.DeliveryProblem.since:type_name -> google.protobuf.Timestamp
+	12, // 15: tasuki.handoff.v1.DeliveryProblem.last_tried_at:type_name -> google.protobuf.Timestamp
+	12, // 16: tasuki.handoff.v1.DeliveryProblem.alarmed_at:type_name -> google.protobuf.Timestamp
+	14, // 17: tasuki.handoff.v1.Payload.mql:type_name -> tasuki.handoff.v1.MqlPayload
+	15, // 18: tasuki.handoff.v1.Payload.meeting:type_name -> tasuki.handoff.v1.MeetingPayload
+	16, // 19: tasuki.handoff.v1.Payload.closed_won:type_name -> tasuki.handoff.v1.ClosedWonPayload
+	17, // 20: tasuki.handoff.v1.Payload.csql:type_name -> tasuki.handoff.v1.CsqlPayload
+	1,  // 21: tasuki.handoff.v1.Decision.state:type_name -> tasuki.handoff.v1.State
+	13, // 22: tasuki.handoff.v1.Decision.by:type_name -> tasuki.type.v1.Actor
+	12, // 23: tasuki.handoff.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	12, // 24: tasuki.handoff.v1.Decision.wake_at:type_name -> google.protobuf.Timestamp
+	12, // 25: tasuki.handoff.v1.Attempt.offered_at:type_name -> google.protobuf.Timestamp
+	7,  // 26: tasuki.handoff.v1.Attempt.payload:type_name -> tasuki.handoff.v1.Payload
+	9,  // 27: tasuki.handoff.v1.Attempt.decision:type_name -> tasuki.handoff.v1.Decision
+	0,  // 28: tasuki.handoff.v1.Reason.kind:type_name -> tasuki.handoff.v1.Kind
+	18, // 29: tasuki.handoff.v1.Reason.label:type_name -> tasuki.type.v1.Label
+	4,  // 30: tasuki.handoff.v1.Reason.action:type_name -> tasuki.handoff.v1.Reason.Action
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_handoff_proto_init() }
@@ -1259,7 +1375,7 @@ func file_tasuki_handoff_v1_handoff_proto_init() {
 		return
 	}
 	file_tasuki_handoff_v1_payload_proto_init()
-	file_tasuki_handoff_v1_handoff_proto_msgTypes[1].OneofWrappers = []any{
+	file_tasuki_handoff_v1_handoff_proto_msgTypes[2].OneofWrappers = []any{
 		(*Payload_Mql)(nil),
 		(*Payload_Meeting)(nil),
 		(*Payload_ClosedWon)(nil),
@@ -1271,7 +1387,7 @@ func file_tasuki_handoff_v1_handoff_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_handoff_proto_rawDesc), len(file_tasuki_handoff_v1_handoff_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

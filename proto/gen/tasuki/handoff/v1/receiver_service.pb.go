@@ -145,6 +145,143 @@ func (x *RecallRequest) GetBy() *v1.Actor {
 	return nil
 }
 
+// Asks for received handoffs.
+type ListReceivedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before; the filters must be the same.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The sending department.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Only ids after this one; empty means from the first.
+	AfterId string `protobuf:"bytes,4,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`
+	// Only ids up to and including this one; empty means to the last.
+	UntilId       string `protobuf:"bytes,5,opt,name=until_id,json=untilId,proto3" json:"until_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReceivedRequest) Reset() {
+	*x = ListReceivedRequest{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReceivedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReceivedRequest) ProtoMessage() {}
+
+func (x *ListReceivedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReceivedRequest.ProtoReflect.Descriptor instead.
+func (*ListReceivedRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListReceivedRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReceivedRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListReceivedRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ListReceivedRequest) GetAfterId() string {
+	if x != nil {
+		return x.AfterId
+	}
+	return ""
+}
+
+func (x *ListReceivedRequest) GetUntilId() string {
+	if x != nil {
+		return x.UntilId
+	}
+	return ""
+}
+
+// A page of received handoffs.
+type ListReceivedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoffs by id, without payloads.
+	Handoffs []*Handoff `protobuf:"bytes,1,rep,name=handoffs,proto3" json:"handoffs,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReceivedResponse) Reset() {
+	*x = ListReceivedResponse{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReceivedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReceivedResponse) ProtoMessage() {}
+
+func (x *ListReceivedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReceivedResponse.ProtoReflect.Descriptor instead.
+func (*ListReceivedResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListReceivedResponse) GetHandoffs() []*Handoff {
+	if x != nil {
+		return x.Handoffs
+	}
+	return nil
+}
+
+func (x *ListReceivedResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_tasuki_handoff_v1_receiver_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
@@ -156,10 +293,21 @@ const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
 	"\aattempt\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aattempt\x12\x1c\n" +
 	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\x12%\n" +
-	"\x02by\x18\x04 \x01(\v2\x15.tasuki.type.v1.ActorR\x02by2\xb6\x01\n" +
+	"\x02by\x18\x04 \x01(\v2\x15.tasuki.type.v1.ActorR\x02by\"\xd3\x01\n" +
+	"\x13ListReceivedRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12\x1d\n" +
+	"\x04from\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x04from\x12&\n" +
+	"\bafter_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\aafterId\x12&\n" +
+	"\buntil_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\auntilId\"v\n" +
+	"\x14ListReceivedResponse\x126\n" +
+	"\bhandoffs\x18\x01 \x03(\v2\x1a.tasuki.handoff.v1.HandoffR\bhandoffs\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9f\x02\n" +
 	"\x16HandoffReceiverService\x12L\n" +
 	"\x05Offer\x12\x1f.tasuki.handoff.v1.OfferRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12N\n" +
-	"\x06Recall\x12 .tasuki.handoff.v1.RecallRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05BHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
+	"\x06Recall\x12 .tasuki.handoff.v1.RecallRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12g\n" +
+	"\fListReceived\x12&.tasuki.handoff.v1.ListReceivedRequest\x1a'.tasuki.handoff.v1.ListReceivedResponse\"\x06\xaa\xbb\x18\x02\b\x05BHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
 
 var (
 	file_tasuki_handoff_v1_receiver_service_proto_rawDescOnce sync.Once
@@ -173,25 +321,30 @@ func file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_receiver_service_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_receiver_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_tasuki_handoff_v1_receiver_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_tasuki_handoff_v1_receiver_service_proto_goTypes = []any{
-	(*OfferRequest)(nil),  // 0: tasuki.handoff.v1.OfferRequest
-	(*RecallRequest)(nil), // 1: tasuki.handoff.v1.RecallRequest
-	(*Handoff)(nil),       // 2: tasuki.handoff.v1.Handoff
-	(*v1.Actor)(nil),      // 3: tasuki.type.v1.Actor
+	(*OfferRequest)(nil),         // 0: tasuki.handoff.v1.OfferRequest
+	(*RecallRequest)(nil),        // 1: tasuki.handoff.v1.RecallRequest
+	(*ListReceivedRequest)(nil),  // 2: tasuki.handoff.v1.ListReceivedRequest
+	(*ListReceivedResponse)(nil), // 3: tasuki.handoff.v1.ListReceivedResponse
+	(*Handoff)(nil),              // 4: tasuki.handoff.v1.Handoff
+	(*v1.Actor)(nil),             // 5: tasuki.type.v1.Actor
 }
 var file_tasuki_handoff_v1_receiver_service_proto_depIdxs = []int32{
-	2, // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
-	3, // 1: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
-	0, // 2: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
-	1, // 3: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
-	2, // 4: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
-	2, // 5: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
+	5, // 1: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
+	4, // 2: tasuki.handoff.v1.ListReceivedResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
+	0, // 3: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
+	1, // 4: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
+	2, // 5: tasuki.handoff.v1.HandoffReceiverService.ListReceived:input_type -> tasuki.handoff.v1.ListReceivedRequest
+	4, // 6: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
+	4, // 7: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
+	3, // 8: tasuki.handoff.v1.HandoffReceiverService.ListReceived:output_type -> tasuki.handoff.v1.ListReceivedResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_receiver_service_proto_init() }
@@ -206,7 +359,7 @@ func file_tasuki_handoff_v1_receiver_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_receiver_service_proto_rawDesc), len(file_tasuki_handoff_v1_receiver_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

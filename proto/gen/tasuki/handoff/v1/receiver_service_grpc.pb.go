@@ -21,8 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HandoffReceiverService_Offer_FullMethodName  = "/tasuki.handoff.v1.HandoffReceiverService/Offer"
-	HandoffReceiverService_Recall_FullMethodName = "/tasuki.handoff.v1.HandoffReceiverService/Recall"
+	HandoffReceiverService_Offer_FullMethodName        = "/tasuki.handoff.v1.HandoffReceiverService/Offer"
+	HandoffReceiverService_Recall_FullMethodName       = "/tasuki.handoff.v1.HandoffReceiverService/Recall"
+	HandoffReceiverService_ListReceived_FullMethodName = "/tasuki.handoff.v1.HandoffReceiverService/ListReceived"
 )
 
 // HandoffReceiverServiceClient is the client API for HandoffReceiverService service.
@@ -36,6 +37,9 @@ type HandoffReceiverServiceClient interface {
 	Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (*Handoff, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*Handoff, error)
+	// Lists what a sender's handoffs look like in this ledger, by id, without payloads: what the sender compares its own
+	// ledger with.
+	ListReceived(ctx context.Context, in *ListReceivedRequest, opts ...grpc.CallOption) (*ListReceivedResponse, error)
 }
 
 type handoffReceiverServiceClient struct {
@@ -66,6 +70,16 @@ func (c *handoffReceiverServiceClient) Recall(ctx context.Context, in *RecallReq
 	return out, nil
 }
 
+func (c *handoffReceiverServiceClient) ListReceived(ctx context.Context, in *ListReceivedRequest, opts ...grpc.CallOption) (*ListReceivedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReceivedResponse)
+	err := c.cc.Invoke(ctx, HandoffReceiverService_ListReceived_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HandoffReceiverServiceServer is the server API for HandoffReceiverService service.
 // All implementations must embed UnimplementedHandoffReceiverServiceServer
 // for forward compatibility.
@@ -77,6 +91,9 @@ type HandoffReceiverServiceServer interface {
 	Offer(context.Context, *OfferRequest) (*Handoff, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(context.Context, *RecallRequest) (*Handoff, error)
+	// Lists what a sender's handoffs look like in this ledger, by id, without payloads: what the sender compares its own
+	// ledger with.
+	ListReceived(context.Context, *ListReceivedRequest) (*ListReceivedResponse, error)
 	mustEmbedUnimplementedHandoffReceiverServiceServer()
 }
 
@@ -92,6 +109,9 @@ func (UnimplementedHandoffReceiverServiceServer) Offer(context.Context, *OfferRe
 }
 func (UnimplementedHandoffReceiverServiceServer) Recall(context.Context, *RecallRequest) (*Handoff, error) {
 	return nil, status.Error(codes.Unimplemented, "method Recall not implemented")
+}
+func (UnimplementedHandoffReceiverServiceServer) ListReceived(context.Context, *ListReceivedRequest) (*ListReceivedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReceived not implemented")
 }
 func (UnimplementedHandoffReceiverServiceServer) mustEmbedUnimplementedHandoffReceiverServiceServer() {
 }
@@ -151,6 +171,24 @@ func _HandoffReceiverService_Recall_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HandoffReceiverService_ListReceived_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReceivedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffReceiverServiceServer).ListReceived(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffReceiverService_ListReceived_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffReceiverServiceServer).ListReceived(ctx, req.(*ListReceivedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // HandoffReceiverService_ServiceDesc is the grpc.ServiceDesc for HandoffReceiverService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -165,6 +203,10 @@ var HandoffReceiverService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Recall",
 			Handler:    _HandoffReceiverService_Recall_Handler,
+		},
+		{
+			MethodName: "ListReceived",
+			Handler:    _HandoffReceiverService_ListReceived_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
