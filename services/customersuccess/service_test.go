@@ -1,15 +1,11 @@
 package customersuccess_test
 
 import (
-	"context"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -21,11 +17,8 @@ import (
 	"github.com/tasuki-project/tasuki/services/customersuccess"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/rig"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
-	"github.com/tasuki-project/tasuki/services/internal/platform/department"
-	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
-	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
-	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
@@ -33,7 +26,7 @@ func TestMain(m *testing.M) { testkit.VerifyNoLeaks(m) }
 
 // house is customer success alone, reached as over a wire by people and by a field sales that is not there.
 type house struct {
-	issuer     *access.Issuer
+	*departmenttest.House
 	customers  pb.CustomerServiceClient
 	plans      pb.OnboardingServiceClient
 	desk       handoffv1.HandoffDeskServiceClient
@@ -41,64 +34,17 @@ type house struct {
 	fieldSales handoffv1.HandoffReceiverServiceClient // with the identity of field sales
 }
 
-// as is a context of a person with a role.
-func (h *house) as(t *testing.T, who string, role access.Role) context.Context {
-	t.Helper()
-	raw, err := h.issuer.Token(who, who, []access.Role{role}, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	return access.WithToken(ctx, raw)
-}
-
 func houses(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, build(t, testkit.SQLiteDSN(t), store.WithoutSync())) })
-	t.Run("postgres", func(t *testing.T) { test(t, build(t, testkit.PostgresDSN(t, customersuccess.Definition.Sets()...))) })
+	departmenttest.Engines(t, customersuccess.Definition, func(t *testing.T, db departmenttest.Database) { test(t, build(t, db)) })
 }
 
-func build(t *testing.T, dsn string, opts ...store.Option) *house {
+func build(t *testing.T, db departmenttest.Database) *house {
 	t.Helper()
-	h := &house{issuer: access.EphemeralIssuer()}
-	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(h.issuer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	service, err := department.Open(t.Context(), customersuccess.Definition, department.Settings{
-		DSN: dsn, Migrate: true, Verifier: verifier, StoreOptions: opts,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	net := rpc.InProcess()
-	group := lifecycle.New(lifecycle.Options{Signals: []os.Signal{}})
-	for _, p := range service.Parts(net.Listener()) {
-		group.Add(p)
-	}
-	group.OnReady(service.SetServing)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- group.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("the department does not stop well: %v", err)
-		}
-	})
-	dial := func(opts ...rpc.DialOption) *grpc.ClientConn {
-		conn, err := net.Dial(opts...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
-	}
-	people := dial(rpc.As(access.Forward()))
-	h.customers, h.plans = pb.NewCustomerServiceClient(people), pb.NewOnboardingServiceClient(people)
-	h.desk, h.feed = handoffv1.NewHandoffDeskServiceClient(people), feedv1.NewFeedServiceClient(people)
-	h.fieldSales = handoffv1.NewHandoffReceiverServiceClient(dial(rpc.As(h.issuer.Service(string(access.FieldSales)))))
+	h := &house{House: departmenttest.Run(t, customersuccess.Definition, db)}
+	h.customers, h.plans = pb.NewCustomerServiceClient(h.Conn), pb.NewOnboardingServiceClient(h.Conn)
+	h.desk, h.feed = handoffv1.NewHandoffDeskServiceClient(h.Conn), feedv1.NewFeedServiceClient(h.Conn)
+	h.fieldSales = handoffv1.NewHandoffReceiverServiceClient(h.From(t, access.FieldSales, access.CustomerSuccess))
 	return h
 }
 
@@ -138,7 +84,7 @@ func TestFromTheOfferToTheOnboardedCustomer(t *testing.T) {
 		for range 2 { // deliveries repeat
 			h.offer(t, ho)
 		}
-		sato, viewer := h.as(t, "sato", access.RoleCustomerSuccess), h.as(t, "viewer", access.RoleViewer)
+		sato, viewer := h.As(t, "sato", access.RoleCustomerSuccess), h.As(t, "viewer", access.RoleViewer)
 		if _, err := h.desk.RejectHandoff(sato, &handoffv1.RejectHandoffRequest{Id: ho.GetId(), Reason: "NO_NEED"}); err == nil {
 			t.Error("CLOSED_WON must not be rejected")
 		}
@@ -164,7 +110,7 @@ func TestFromTheOfferToTheOnboardedCustomer(t *testing.T) {
 		}
 		plan := list.GetPlans()[0].GetId()
 
-		_, err = h.plans.StartOnboarding(h.as(t, "ad", access.RoleMarketing), &pb.StartOnboardingRequest{Id: plan})
+		_, err = h.plans.StartOnboarding(h.As(t, "ad", access.RoleMarketing), &pb.StartOnboardingRequest{Id: plan})
 		if reason(err) != "ROLE_MISSING" {
 			t.Errorf("marketing starts an onboarding: %v", err)
 		}
@@ -203,7 +149,7 @@ func TestFromTheOfferToTheOnboardedCustomer(t *testing.T) {
 // transaction runs any more, which on PostgreSQL may be one of another test.
 func (h *house) told(t *testing.T, journey string, want ...string) {
 	t.Helper()
-	stream, err := h.feed.StreamEvents(h.as(t, "viewer", access.RoleViewer), &feedv1.StreamEventsRequest{})
+	stream, err := h.feed.StreamEvents(h.As(t, "viewer", access.RoleViewer), &feedv1.StreamEventsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +181,7 @@ func TestParallelAcceptOfOneHandoff(t *testing.T) {
 		errs := make([]error, people)
 		var wg sync.WaitGroup
 		for i := range people {
-			ctx := h.as(t, string(rune('a'+i)), access.RoleCustomerSuccess)
+			ctx := h.As(t, string(rune('a'+i)), access.RoleCustomerSuccess)
 			wg.Go(func() { _, errs[i] = h.desk.AcceptHandoff(ctx, &handoffv1.AcceptHandoffRequest{Id: ho.GetId()}) })
 		}
 		wg.Wait()
@@ -247,7 +193,7 @@ func TestParallelAcceptOfOneHandoff(t *testing.T) {
 				t.Errorf("a loser is told %v", err)
 			}
 		}
-		viewer := h.as(t, "viewer", access.RoleViewer)
+		viewer := h.As(t, "viewer", access.RoleViewer)
 		customers, err := h.customers.ListCustomers(viewer, &pb.ListCustomersRequest{JourneyId: ho.GetJourneyId()})
 		if err != nil || won != 1 || len(customers.GetCustomers()) != 1 {
 			t.Errorf("%d won, customers %v, %v", won, customers.GetCustomers(), err)
@@ -263,7 +209,7 @@ func TestAcceptWithGapsThroughTheDesk(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		ho := offered(func(_ *handoffv1.Handoff, doc *handoffv1.ClosedWonPayload) { doc.DecisionProcess = "" })
 		h.offer(t, ho)
-		sato := h.as(t, "sato", access.RoleCustomerSuccess)
+		sato := h.As(t, "sato", access.RoleCustomerSuccess)
 		accepted, err := h.desk.AcceptHandoff(sato, &handoffv1.AcceptHandoffRequest{Id: ho.GetId(), WithGaps: true})
 		if err != nil {
 			t.Fatal(err)
@@ -278,7 +224,7 @@ func TestAcceptWithGapsThroughTheDesk(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		sato := h.as(t, "sato", access.RoleCustomerSuccess)
+		sato := h.As(t, "sato", access.RoleCustomerSuccess)
 		tier := pb.Tier_TIER_1
 		id := "0198a000-0000-7000-8000-000000000000"
 		for name, tt := range map[string]struct {

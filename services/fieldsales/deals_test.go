@@ -15,11 +15,11 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/fieldsales"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
-	"github.com/tasuki-project/tasuki/services/internal/platform/store"
-	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
 func TestLostAndReopened(t *testing.T) {
@@ -38,8 +38,8 @@ func TestLostAndReopened(t *testing.T) {
 			t.Errorf("%v", lost)
 		}
 		// Closing is a first action too: no clock is left running.
-		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
-		closed := waitFor(t, h, h.conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
+		h.heard.Await(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		closed := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
 		wake := closed.GetWakeAt().AsTime().Sub(before)
 		if closed.GetWon() || closed.GetReason() != "NO_BUDGET" || closed.GetAction() != handoffv1.Reason_ACTION_RECYCLE ||
 			wake < 89*24*time.Hour || wake > 91*24*time.Hour || closed.GetNote() != "来期に" || closed.GetCycleDays() != 0 {
@@ -70,7 +70,7 @@ func TestHoldEndsByItself(t *testing.T) {
 		}
 		until := time.Now().Add(300 * time.Millisecond)
 		must(h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: timestamppb.New(until)}))(t)
-		waitFor(t, h, h.conn, func(e *pb.OpportunityResumed) bool { return e.GetOpportunity().GetId() == o.GetId() })
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.OpportunityResumed) bool { return e.GetOpportunity().GetId() == o.GetId() })
 		got := h.get(t, o.GetId())
 		last := got.GetTransitions()[len(got.GetTransitions())-1]
 		if got.GetState() != pb.Opportunity_STATE_OPEN || got.GetHoldUntil() != nil || last.GetAt().AsTime().Before(until.Truncate(time.Microsecond)) ||
@@ -179,7 +179,7 @@ func TestRefusals(t *testing.T) {
 		_, err = h.deals.Hold(ctx, &pb.HoldRequest{Id: o.GetId(), Until: hours(-1)})
 		wantCode(t, err, codes.InvalidArgument)
 		for _, who := range []access.Role{access.RoleViewer, access.RoleMarketing, access.RoleCustomerSuccess} {
-			_, err = h.deals.CloseWon(h.as(t, "x", who), won(o.GetId()))
+			_, err = h.deals.CloseWon(h.As(t, "x", who), won(o.GetId()))
 			wantCode(t, err, codes.PermissionDenied)
 			h.get(t, o.GetId())
 		}
@@ -190,7 +190,7 @@ func TestRefusals(t *testing.T) {
 
 // TestAlone: without its neighbours field sales works all the same, and what it hands over waits.
 func TestAlone(t *testing.T) {
-	h := build(t, false, testkit.SQLiteDSN(t), store.WithoutSync())
+	h := build(t, false, departmenttest.SQLite(t, fieldsales.Definition))
 	o := must(h.deals.CloseWon(h.seller(t), won(h.verbal(t).GetId())))(t)
 	waiting := must(h.desk.GetHandoff(h.seller(t), &handoffv1.GetHandoffRequest{Id: o.GetHandoverId()}))(t).GetHandoff()
 	if waiting.GetState() != handoffv1.State_STATE_OFFERED || waiting.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING {

@@ -19,6 +19,7 @@ import (
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
@@ -43,13 +44,13 @@ func hanako() *typev1.Person {
 }
 
 // offer lets a neighbour hand something over, and waits until it is on the desk of field sales.
-func (h *house) offer(t *testing.T, from *neighbour, o handoff.NewOffer) *handoffv1.Handoff {
+func (h *house) offer(t *testing.T, from *departmenttest.Neighbour, o handoff.NewOffer) *handoffv1.Handoff {
 	t.Helper()
 	ctx := access.WithActor(t.Context(), access.System("test"))
 	sent := must(store.Write(ctx, from.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
 		return from.Handoffs.Offer(ctx, tx, o)
 	}))(t)
-	waitFor(t, h, h.conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == sent.GetId() })
+	departmenttest.WaitFor(t, h.House, h.Conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == sent.GetId() })
 	return sent
 }
 
@@ -122,7 +123,7 @@ func won(id string) *pb.CloseWonRequest {
 
 func (h *house) get(t *testing.T, id string) *pb.Opportunity {
 	t.Helper()
-	return must(h.deals.GetOpportunity(h.as(t, "viewer", access.RoleViewer), &pb.GetOpportunityRequest{Id: id}))(t)
+	return must(h.deals.GetOpportunity(h.As(t, "viewer", access.RoleViewer), &pb.GetOpportunityRequest{Id: id}))(t)
 }
 
 // TestRelay runs the sash through field sales: from the meeting that inside sales booked to the kickoff of customer success.
@@ -135,18 +136,18 @@ func TestRelay(t *testing.T) {
 			o.GetContact().GetId() != offered.GetPersonId() || o.GetAccountId() != offered.GetAccountId() || o.GetCompetitor() != "ライバル社" {
 			t.Fatalf("%v", o)
 		}
-		verdict := waitFor(t, h, h.conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
+		verdict := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
 		if diff := cmp.Diff(&pb.MeetingVerdict{
 			HandoffId: offered.GetId(), JourneyId: offered.GetJourneyId(), PersonId: offered.GetPersonId(), AccountId: offered.GetAccountId(),
 			MqlHandoffId: offered.GetPayload().GetMeeting().GetMqlHandoffId(), Held: true, Accepted: true, Note: "有効商談", OpportunityId: o.GetId(),
 		}, verdict, protocmp.Transform()); diff != "" {
 			t.Error(diff)
 		}
-		h.hears(t, offered.GetId(), handoffv1.State_STATE_ACCEPTED)
+		h.heard.Await(t, offered.GetId(), handoffv1.State_STATE_ACCEPTED)
 
 		// The first action fulfils the handoff; a stage needs what it needs.
 		o = must(h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Stage: "DISCOVERY", NextAction: next()}))(t)
-		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		h.heard.Await(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
 		_, err := h.deals.MoveStage(h.seller(t), &pb.MoveStageRequest{Id: o.GetId(), Stage: "PROPOSAL"})
 		if reason, fields := refused(t, err); reason != problem.ReasonGuardNotMet || !slices.Equal(fields, []string{"amount", "expected_close_date"}) {
 			t.Errorf("%s %v", reason, fields)
@@ -165,7 +166,7 @@ func TestRelay(t *testing.T) {
 			o.GetContract().GetRenewalDate().GetYear() != 2028 || o.GetHandoverState() != handoffv1.State_STATE_OFFERED {
 			t.Fatalf("%v", o)
 		}
-		arrived := waitFor(t, h, h.customerSuccess.conn, func(e *handoffv1.HandoffReceived) bool {
+		arrived := departmenttest.WaitFor(t, h.House, h.customerSuccess.Conn, func(e *handoffv1.HandoffReceived) bool {
 			return e.GetHandoff().GetId() == o.GetHandoverId()
 		}).GetHandoff()
 		document := arrived.GetPayload().GetClosedWon()
@@ -177,16 +178,16 @@ func TestRelay(t *testing.T) {
 		if diff := cmp.Diff(o.GetHandover(), document, protocmp.Transform()); diff != "" {
 			t.Error(diff)
 		}
-		closed := waitFor(t, h, h.conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
+		closed := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.OpportunityClosed) bool { return e.GetOpportunityId() == o.GetId() })
 		if !closed.GetWon() || closed.GetMrr().GetUnits() != 130_000 || closed.GetAmount().GetUnits() != 1_560_000 ||
 			closed.GetAction() != handoffv1.Reason_ACTION_NONE || closed.GetPersonId() != offered.GetPersonId() ||
 			closed.GetJourneyId() != offered.GetJourneyId() || closed.GetSourceHandoffId() != offered.GetId() {
 			t.Errorf("%v", closed)
 		}
 
-		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.conn).AcceptHandoff(h.as(t, "mori", access.RoleCustomerSuccess),
+		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.Conn).AcceptHandoff(h.As(t, "mori", access.RoleCustomerSuccess),
 			&handoffv1.AcceptHandoffRequest{Id: o.GetHandoverId()}))(t)
-		waitFor(t, h, h.conn, func(e *pb.OpportunityUpdated) bool {
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.OpportunityUpdated) bool {
 			return e.GetOpportunity().GetId() == o.GetId() && e.GetOpportunity().GetHandoverState() == handoffv1.State_STATE_ACCEPTED
 		})
 		got := h.get(t, o.GetId())
@@ -213,12 +214,12 @@ func TestMeetingRefused(t *testing.T) {
 		for reason, held := range map[string]bool{"NO_SHOW": false, "NO_NEED": true} {
 			offered := h.offerMeeting(t, tasuki())
 			must(h.desk.RejectHandoff(h.seller(t), &handoffv1.RejectHandoffRequest{Id: offered.GetId(), Reason: reason, Note: "残念"}))(t)
-			verdict := waitFor(t, h, h.conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
+			verdict := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.MeetingVerdict) bool { return e.GetHandoffId() == offered.GetId() })
 			if verdict.GetAccepted() || verdict.GetHeld() != held || verdict.GetReason() != reason || verdict.GetNote() != "残念" ||
 				verdict.GetOpportunityId() != "" || verdict.GetPersonId() != offered.GetPersonId() {
 				t.Errorf("%v", verdict)
 			}
-			h.hears(t, offered.GetId(), handoffv1.State_STATE_REJECTED)
+			h.heard.Await(t, offered.GetId(), handoffv1.State_STATE_REJECTED)
 		}
 		accounts := must(h.accounts.ListAccounts(h.seller(t), &pb.ListAccountsRequest{}))(t)
 		deals := must(h.deals.ListOpportunities(h.seller(t), &pb.ListOpportunitiesRequest{}))(t)
@@ -262,7 +263,7 @@ func TestCsql(t *testing.T) {
 			t.Errorf("%v", o)
 		}
 		must(h.deals.SetNextAction(h.seller(t), &pb.SetNextActionRequest{Id: o.GetId(), Description: "電話", DueAt: hours(3)}))(t)
-		h.hears(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
+		h.heard.Await(t, offered.GetId(), handoffv1.State_STATE_FULFILLED)
 		if got := h.get(t, o.GetId()); got.GetNextAction().GetDescription() != "電話" {
 			t.Errorf("%v", got)
 		}
@@ -355,10 +356,10 @@ func TestRepeatedCloseWon(t *testing.T) {
 func TestReturnedHandover(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		o := must(h.deals.CloseWon(h.seller(t), won(h.verbal(t).GetId())))(t)
-		waitFor(t, h, h.customerSuccess.conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == o.GetHandoverId() })
-		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.conn).ReturnHandoff(h.as(t, "mori", access.RoleCustomerSuccess),
+		departmenttest.WaitFor(t, h.House, h.customerSuccess.Conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == o.GetHandoverId() })
+		must(handoffv1.NewHandoffDeskServiceClient(h.customerSuccess.Conn).ReturnHandoff(h.As(t, "mori", access.RoleCustomerSuccess),
 			&handoffv1.ReturnHandoffRequest{Id: o.GetHandoverId(), Missing: []string{"promises", "risks"}}))(t)
-		waitFor(t, h, h.conn, func(e *pb.OpportunityUpdated) bool {
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.OpportunityUpdated) bool {
 			return e.GetOpportunity().GetId() == o.GetId() && e.GetOpportunity().GetHandoverState() == handoffv1.State_STATE_RETURNED
 		})
 		got := h.get(t, o.GetId())

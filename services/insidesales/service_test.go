@@ -13,18 +13,18 @@ import (
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/insidesales"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
-	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
 func TestFromMarketingToFieldSales(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mql, id := h.qualified(t)
-		h.heard(t, mql.GetId(), handoffv1.State_STATE_FULFILLED)
-		ctx := h.as(t, "sato", access.RoleInsideSales)
+		h.decisions.Await(t, mql.GetId(), handoffv1.State_STATE_FULFILLED)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
 		w, err := h.items.OfferMeeting(ctx, meeting(id))
 		if err != nil {
 			t.Fatal(err)
@@ -33,8 +33,8 @@ func TestFromMarketingToFieldSales(t *testing.T) {
 			t.Fatalf("%v", w)
 		}
 
-		tanaka := h.as(t, "tanaka", access.RoleFieldSales)
-		got := waitFor(t, h, h.fieldSales.conn, func(e *handoffv1.HandoffReceived) bool {
+		tanaka := h.As(t, "tanaka", access.RoleFieldSales)
+		got := departmenttest.WaitFor(t, h.House, h.fieldSales.Conn, func(e *handoffv1.HandoffReceived) bool {
 			return e.GetHandoff().GetId() == w.GetMeetingHandoffId()
 		}).GetHandoff()
 		m := got.GetPayload().GetMeeting()
@@ -42,7 +42,7 @@ func TestFromMarketingToFieldSales(t *testing.T) {
 			got.GetSenderSubject() != "work-item/"+id || got.GetJourneyId() != mql.GetJourneyId() || got.GetPersonId() != mql.GetPersonId() {
 			t.Errorf("field sales received %v", got)
 		}
-		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.conn)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.Conn)
 		if _, err := desk.AcceptHandoff(tanaka, &handoffv1.AcceptHandoffRequest{Id: got.GetId()}); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestFromMarketingToFieldSales(t *testing.T) {
 			Subject: "opportunity/" + deal, SubjectVersion: 2, JourneyID: w.GetJourneyId(),
 			Data: &fieldsalesv1.OpportunityClosed{OpportunityId: deal, Won: true, SourceHandoffId: got.GetId()},
 		})
-		waitFor(t, h, h.conn, func(e *pb.WorkItemOutcomeChanged) bool {
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.WorkItemOutcomeChanged) bool {
 			return e.GetWorkItem().GetOutcome() == pb.WorkItem_OUTCOME_WON
 		})
 		if w = h.get(t, id); w.GetOpportunityId() != deal || w.GetOutcome() != pb.WorkItem_OUTCOME_WON {
@@ -76,13 +76,13 @@ func TestFromMarketingToFieldSales(t *testing.T) {
 func TestMeetingRefused(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		_, id := h.qualified(t)
-		w, err := h.items.OfferMeeting(h.as(t, "sato", access.RoleInsideSales), meeting(id))
+		w, err := h.items.OfferMeeting(h.As(t, "sato", access.RoleInsideSales), meeting(id))
 		if err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, h, h.fieldSales.conn, func(*handoffv1.HandoffReceived) bool { return true })
-		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.conn)
-		_, err = desk.RejectHandoff(h.as(t, "tanaka", access.RoleFieldSales),
+		departmenttest.WaitFor(t, h.House, h.fieldSales.Conn, func(*handoffv1.HandoffReceived) bool { return true })
+		desk := handoffv1.NewHandoffDeskServiceClient(h.fieldSales.Conn)
+		_, err = desk.RejectHandoff(h.As(t, "tanaka", access.RoleFieldSales),
 			&handoffv1.RejectHandoffRequest{Id: w.GetMeetingHandoffId(), Reason: "NO_SHOW", Note: "nobody came"})
 		if err != nil {
 			t.Fatal(err)
@@ -101,12 +101,12 @@ func TestMeetingRefused(t *testing.T) {
 func TestOneAcceptWins(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mql, item := h.offer(t)
-		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.Conn)
 		people := []string{"sato", "kato", "mori", "abe"}
 		won := make(chan string, len(people))
 		var wg sync.WaitGroup
 		for _, who := range people {
-			ctx := h.as(t, who, access.RoleInsideSales)
+			ctx := h.As(t, who, access.RoleInsideSales)
 			wg.Go(func() {
 				_, err := desk.AcceptHandoff(ctx, &handoffv1.AcceptHandoffRequest{Id: mql.GetId()})
 				switch {
@@ -127,7 +127,7 @@ func TestOneAcceptWins(t *testing.T) {
 		if w.GetState() != pb.WorkItem_STATE_ACCEPTED || w.GetAssignee() != winner {
 			t.Errorf("%s won, the work item is %s with %q", winner, w.GetState(), w.GetAssignee())
 		}
-		if d := h.heard(t, mql.GetId(), handoffv1.State_STATE_ACCEPTED); d.GetReceiverSubject() != "work-item/"+item.GetId() {
+		if d := h.decisions.Await(t, mql.GetId(), handoffv1.State_STATE_ACCEPTED); d.GetReceiverSubject() != "work-item/"+item.GetId() {
 			t.Errorf("marketing heard of %q", d.GetReceiverSubject())
 		}
 	})
@@ -137,7 +137,7 @@ func TestParallelFirstTouchesFulfilOnce(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mql, item := h.offer(t)
 		h.accept(t, mql.GetId())
-		ctx := h.as(t, "sato", access.RoleInsideSales)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
 		const n = 8
 		var wg sync.WaitGroup
 		for range n {
@@ -152,7 +152,7 @@ func TestParallelFirstTouchesFulfilOnce(t *testing.T) {
 		if err != nil || len(acts.GetActivities()) != n {
 			t.Fatalf("%d activities, %v", len(acts.GetActivities()), err)
 		}
-		got, err := handoffv1.NewHandoffDeskServiceClient(h.conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: mql.GetId()})
+		got, err := handoffv1.NewHandoffDeskServiceClient(h.Conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: mql.GetId()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,8 +170,8 @@ func TestParallelFirstTouchesFulfilOnce(t *testing.T) {
 
 func TestRejectAndReturn(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		ctx := h.as(t, "sato", access.RoleInsideSales)
-		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.Conn)
 		mql, item := h.offer(t)
 		_, err := desk.RejectHandoff(ctx, &handoffv1.RejectHandoffRequest{Id: mql.GetId(), Reason: "TOO_SMALL", Note: "3 people"})
 		if err != nil {
@@ -180,7 +180,7 @@ func TestRejectAndReturn(t *testing.T) {
 		if w := h.get(t, item.GetId()); w.GetState() != pb.WorkItem_STATE_REJECTED || w.GetReason() != "TOO_SMALL" {
 			t.Errorf("%v", w)
 		}
-		h.heard(t, mql.GetId(), handoffv1.State_STATE_REJECTED)
+		h.decisions.Await(t, mql.GetId(), handoffv1.State_STATE_REJECTED)
 
 		mql, item = h.offer(t)
 		_, err = desk.ReturnHandoff(ctx, &handoffv1.ReturnHandoffRequest{Id: mql.GetId(), Missing: []string{"person.phone"}})
@@ -190,7 +190,7 @@ func TestRejectAndReturn(t *testing.T) {
 		if w := h.get(t, item.GetId()); w.GetState() != pb.WorkItem_STATE_RETURNED || w.GetReasonNote() != "person.phone" {
 			t.Errorf("%v", w)
 		}
-		completed := h.heard(t, mql.GetId(), handoffv1.State_STATE_RETURNED).GetPayload()
+		completed := h.decisions.Await(t, mql.GetId(), handoffv1.State_STATE_RETURNED).GetPayload()
 		completed.GetMql().GetPerson().Phone = "03-1234-5678"
 		_, err = store.Write(t.Context(), h.marketing.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
 			return h.marketing.Handoffs.Resubmit(t.Context(), tx, mql.GetId(), completed, "")
@@ -208,8 +208,8 @@ func TestRejectAndReturn(t *testing.T) {
 
 func TestAssignIsTheSameOnBothSides(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		ctx := h.as(t, "sato", access.RoleInsideSales)
-		desk := handoffv1.NewHandoffDeskServiceClient(h.conn)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.Conn)
 		mql, item := h.offer(t)
 		if _, err := h.items.AssignWorkItem(ctx, &pb.AssignWorkItemRequest{Id: item.GetId(), Assignee: "kato"}); err != nil {
 			t.Fatal(err)
@@ -230,7 +230,7 @@ func TestAssignIsTheSameOnBothSides(t *testing.T) {
 func TestRecycleGoesToMarketing(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mql, id := h.qualified(t)
-		ctx := h.as(t, "sato", access.RoleInsideSales)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
 		w, err := h.items.RecycleWorkItem(ctx, &pb.RecycleWorkItemRequest{Id: id, Reason: "BAD_TIMING", Note: "来期"})
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestRecycleGoesToMarketing(t *testing.T) {
 		if days := w.GetWakeAt().AsTime().Sub(w.GetUpdateTime().AsTime()).Hours() / 24; days < 59.9 || days > 60.1 {
 			t.Errorf("wakes after %v days", days)
 		}
-		told := waitFor(t, h, h.conn, func(*pb.LeadRecycled) bool { return true })
+		told := departmenttest.WaitFor(t, h.House, h.Conn, func(*pb.LeadRecycled) bool { return true })
 		if told.GetMqlHandoffId() != mql.GetId() || told.GetReason() != "BAD_TIMING" || told.GetPersonId() != mql.GetPersonId() {
 			t.Errorf("%v", told)
 		}
@@ -255,10 +255,10 @@ func TestRecycleGoesToMarketing(t *testing.T) {
 
 func TestBadInputAndRoles(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		ctx := h.as(t, "sato", access.RoleInsideSales)
+		ctx := h.As(t, "sato", access.RoleInsideSales)
 		_, err := h.items.GetWorkItem(t.Context(), &pb.GetWorkItemRequest{Id: party.NewID()})
 		wantCode(t, err, codes.Unauthenticated)
-		_, err = h.items.LogActivity(h.as(t, "tanaka", access.RoleFieldSales), call(party.NewID(), 0))
+		_, err = h.items.LogActivity(h.As(t, "tanaka", access.RoleFieldSales), call(party.NewID(), 0))
 		wantCode(t, err, codes.PermissionDenied)
 		_, err = h.items.GetWorkItem(ctx, &pb.GetWorkItemRequest{Id: party.NewID()})
 		wantCode(t, err, codes.NotFound)
@@ -296,7 +296,7 @@ func TestIdempotencyKeyAndEtag(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mql, item := h.offer(t)
 		h.accept(t, mql.GetId())
-		ctx := metadata.AppendToOutgoingContext(h.as(t, "sato", access.RoleInsideSales), "idempotency-key", "k1")
+		ctx := metadata.AppendToOutgoingContext(h.As(t, "sato", access.RoleInsideSales), "idempotency-key", "k1")
 		first, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_NO_ANSWER))
 		if err != nil {
 			t.Fatal(err)
@@ -307,7 +307,7 @@ func TestIdempotencyKeyAndEtag(t *testing.T) {
 		}
 		stale := call(item.GetId(), pb.Activity_RESULT_NO_ANSWER)
 		stale.Etag = item.GetEtag()
-		_, err = h.items.LogActivity(h.as(t, "sato", access.RoleInsideSales), stale)
+		_, err = h.items.LogActivity(h.As(t, "sato", access.RoleInsideSales), stale)
 		if !problem.Is(err, problem.ReasonEtagMismatch) {
 			t.Errorf("%v", err)
 		}
@@ -316,8 +316,8 @@ func TestIdempotencyKeyAndEtag(t *testing.T) {
 
 // Without neighbours inside sales works its own prospects, and its meetings wait.
 func TestAlone(t *testing.T) {
-	h := build(t, []access.Department{access.InsideSales}, testkit.SQLiteDSN(t, insidesales.Definition.Sets()...), store.WithoutSync())
-	ctx := h.as(t, "sato", access.RoleInsideSales)
+	h := build(t, false, departmenttest.SQLite(t, insidesales.Definition))
+	ctx := h.As(t, "sato", access.RoleInsideSales)
 	w, err := h.items.CreateWorkItem(ctx, &pb.CreateWorkItemRequest{
 		Person:  &typev1.Person{Name: &typev1.PersonName{Full: "森 一郎"}, Phone: "090-1234-5678"},
 		Company: &typev1.Company{Name: "モリ商事"},
@@ -335,7 +335,7 @@ func TestAlone(t *testing.T) {
 	if w, err = h.items.OfferMeeting(ctx, meeting(w.GetId())); err != nil {
 		t.Fatal(err)
 	}
-	got, err := handoffv1.NewHandoffDeskServiceClient(h.conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: w.GetMeetingHandoffId()})
+	got, err := handoffv1.NewHandoffDeskServiceClient(h.Conn).GetHandoff(ctx, &handoffv1.GetHandoffRequest{Id: w.GetMeetingHandoffId()})
 	if err != nil || got.GetHandoff().GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING || w.GetState() != pb.WorkItem_STATE_MEETING_OFFERED {
 		t.Errorf("%v %v, %v", w, got, err)
 	}

@@ -10,6 +10,7 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
@@ -35,7 +36,7 @@ func (h *house) offer(t *testing.T) (mql *handoffv1.Handoff, item *pb.WorkItem) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	created := waitFor(t, h, h.conn, func(e *pb.WorkItemCreated) bool {
+	created := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.WorkItemCreated) bool {
 		return e.GetWorkItem().GetMqlHandoffId() == mql.GetId()
 	})
 	return mql, created.GetWorkItem()
@@ -44,7 +45,7 @@ func (h *house) offer(t *testing.T) (mql *handoffv1.Handoff, item *pb.WorkItem) 
 // accept lets sato take the handoff of a work item.
 func (h *house) accept(t *testing.T, handoffID string) *handoffv1.Handoff {
 	t.Helper()
-	accepted, err := handoffv1.NewHandoffDeskServiceClient(h.conn).AcceptHandoff(h.as(t, "sato", access.RoleInsideSales),
+	accepted, err := handoffv1.NewHandoffDeskServiceClient(h.Conn).AcceptHandoff(h.As(t, "sato", access.RoleInsideSales),
 		&handoffv1.AcceptHandoffRequest{Id: handoffID, Note: "mine"})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func (h *house) accept(t *testing.T, handoffID string) *handoffv1.Handoff {
 
 func (h *house) get(t *testing.T, id string) *pb.WorkItem {
 	t.Helper()
-	w, err := h.items.GetWorkItem(h.as(t, "viewer", access.RoleViewer), &pb.GetWorkItemRequest{Id: id})
+	w, err := h.items.GetWorkItem(h.As(t, "viewer", access.RoleViewer), &pb.GetWorkItemRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,27 +65,10 @@ func (h *house) get(t *testing.T, id string) *pb.WorkItem {
 // arrived waits until a work item is in a state.
 func (h *house) arrived(t *testing.T, id string, state pb.WorkItem_State) *pb.WorkItem {
 	t.Helper()
-	waitFor(t, h, h.conn, func(e *pb.WorkItemStateChanged) bool {
+	departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.WorkItemStateChanged) bool {
 		return e.GetWorkItem().GetId() == id && e.GetWorkItem().GetState() == state
 	})
 	return h.get(t, id)
-}
-
-// heard waits until marketing has taken in what became of a handoff.
-func (h *house) heard(t *testing.T, id string, state handoffv1.State) *handoffv1.Handoff {
-	t.Helper()
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	for {
-		select {
-		case d := <-h.decisions:
-			if d.GetId() == id && d.GetState() == state {
-				return d
-			}
-		case <-late.C:
-			t.Fatalf("marketing never heard that %s is %s", id, state)
-		}
-	}
 }
 
 func call(id string, result pb.Activity_Result) *pb.LogActivityRequest {
@@ -105,7 +89,7 @@ func (h *house) qualified(t *testing.T) (mql *handoffv1.Handoff, id string) {
 	t.Helper()
 	mql, item := h.offer(t)
 	h.accept(t, mql.GetId())
-	ctx := h.as(t, "sato", access.RoleInsideSales)
+	ctx := h.As(t, "sato", access.RoleInsideSales)
 	if _, err := h.items.LogActivity(ctx, call(item.GetId(), pb.Activity_RESULT_CONNECTED)); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +116,7 @@ func (h *house) tell(t *testing.T, e event.Event) {
 
 func (h *house) waitForReason(t *testing.T, id, reason string) {
 	t.Helper()
-	waitFor(t, h, h.conn, func(e *pb.WorkItemStateChanged) bool {
+	departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.WorkItemStateChanged) bool {
 		return e.GetWorkItem().GetId() == id && e.GetTransition().GetReason() == reason
 	})
 }

@@ -18,10 +18,10 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
-	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 	"github.com/tasuki-project/tasuki/services/marketing"
 )
@@ -39,8 +39,8 @@ func demoRequest(mail string) *pb.CaptureLeadRequest {
 // moved waits until a lead is in a state, and reads it.
 func (h *house) moved(t *testing.T, id string, to pb.Lead_State) *pb.Lead {
 	t.Helper()
-	waitFor(t, h, h.conn, func(e *pb.LeadStateChanged) bool { return e.GetLeadId() == id && e.GetTo() == to })
-	l, err := h.leads.GetLead(h.as(t, "viewer", access.RoleViewer), &pb.GetLeadRequest{Id: id})
+	departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.LeadStateChanged) bool { return e.GetLeadId() == id && e.GetTo() == to })
+	l, err := h.leads.GetLead(h.As(t, "viewer", access.RoleViewer), &pb.GetLeadRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +50,12 @@ func (h *house) moved(t *testing.T, id string, to pb.Lead_State) *pb.Lead {
 // received waits until inside sales has an offer.
 func (h *house) received(t *testing.T, id string) *handoffv1.Handoff {
 	t.Helper()
-	return waitFor(t, h, h.insideSales.conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == id }).GetHandoff()
+	return departmenttest.WaitFor(t, h.House, h.insideSales.Conn, func(e *handoffv1.HandoffReceived) bool { return e.GetHandoff().GetId() == id }).GetHandoff()
 }
 
 func TestFromTheFormToTheCustomer(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		mori := h.as(t, "mori", access.RoleMarketing)
+		mori := h.As(t, "mori", access.RoleMarketing)
 		l, err := h.leads.CaptureLead(mori, demoRequest("hanako@example.co.jp"))
 		if err != nil || l.GetState() != pb.Lead_STATE_OFFERED || !l.GetHot() {
 			t.Fatalf("%v %v", l, err)
@@ -65,20 +65,20 @@ func TestFromTheFormToTheCustomer(t *testing.T) {
 			offer.GetJourneyId() != l.GetJourneyId() || offer.GetSenderSubject() != "lead/"+l.GetId() {
 			t.Errorf("%v", offer)
 		}
-		desk := handoffv1.NewHandoffDeskServiceClient(h.insideSales.conn)
-		sato := h.as(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.insideSales.Conn)
+		sato := h.As(t, "sato", access.RoleInsideSales)
 		if _, err := desk.AcceptHandoff(sato, &handoffv1.AcceptHandoffRequest{Id: offer.GetId()}); err != nil {
 			t.Fatal(err)
 		}
 		h.moved(t, l.GetId(), pb.Lead_STATE_ACCEPTED)
 
 		deal := party.NewID()
-		h.fieldSales.tell(t, event.Event{
+		h.fieldSales.Tell(t, event.Event{
 			Subject: "opportunity/" + deal, SubjectVersion: 1, JourneyID: l.GetJourneyId(),
 			Data: &fieldsalesv1.MeetingVerdict{JourneyId: l.GetJourneyId(), MqlHandoffId: offer.GetId(), Held: true, Accepted: true, OpportunityId: deal},
 		})
 		h.moved(t, l.GetId(), pb.Lead_STATE_SQL)
-		h.fieldSales.tell(t, event.Event{
+		h.fieldSales.Tell(t, event.Event{
 			Subject: "opportunity/" + deal, SubjectVersion: 2, JourneyID: l.GetJourneyId(),
 			Data: &fieldsalesv1.OpportunityClosed{JourneyId: l.GetJourneyId(), OpportunityId: deal, Won: true},
 		})
@@ -99,8 +99,8 @@ func TestFromTheFormToTheCustomer(t *testing.T) {
 
 func TestLeadsComeBack(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		mori, sato := h.as(t, "mori", access.RoleMarketing), h.as(t, "sato", access.RoleInsideSales)
-		desk := handoffv1.NewHandoffDeskServiceClient(h.insideSales.conn)
+		mori, sato := h.As(t, "mori", access.RoleMarketing), h.As(t, "sato", access.RoleInsideSales)
+		desk := handoffv1.NewHandoffDeskServiceClient(h.insideSales.Conn)
 
 		l, err := h.leads.CaptureLead(mori, demoRequest("hanako@example.co.jp"))
 		if err != nil {
@@ -125,11 +125,11 @@ func TestLeadsComeBack(t *testing.T) {
 			t.Errorf("%v", offer)
 		}
 		soon := timestamppb.New(time.Now().Add(-time.Minute)) // its date has come: it wakes up at once
-		h.insideSales.tell(t, event.Event{
+		h.insideSales.Tell(t, event.Event{
 			Subject: "work-item/" + party.NewID(), SubjectVersion: 1, JourneyID: l.GetJourneyId(),
 			Data: &insidesalesv1.LeadRecycled{JourneyId: l.GetJourneyId(), MqlHandoffId: again.GetHandoffId(), Reason: "NO_RESPONSE", WakeAt: soon},
 		})
-		waitFor(t, h, h.conn, func(e *pb.LeadStateChanged) bool { return e.GetLeadId() == l.GetId() && e.GetReason() == "WAKE_DATE" })
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.LeadStateChanged) bool { return e.GetLeadId() == l.GetId() && e.GetReason() == "WAKE_DATE" })
 		if woken, err := h.leads.GetLead(mori, &pb.GetLeadRequest{Id: l.GetId()}); err != nil ||
 			woken.GetState() != pb.Lead_STATE_NURTURING || woken.GetRecycleCount() != 2 {
 			t.Errorf("%v %v", woken, err)
@@ -149,7 +149,7 @@ func TestLeadsComeBack(t *testing.T) {
 
 func TestImportTheSample(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		mori := h.as(t, "mori", access.RoleMarketing)
+		mori := h.As(t, "mori", access.RoleMarketing)
 		if _, err := h.rules.CreateExclusionRule(mori, &pb.CreateExclusionRuleRequest{
 			Kind: pb.ExclusionRule_KIND_COMPETITOR, Domain: "https://www.toto-system.example/",
 		}); err != nil {
@@ -168,7 +168,7 @@ func TestImportTheSample(t *testing.T) {
 		if again, err := h.imports.ImportLeads(keyed, req); err != nil || again.GetId() != first.GetId() {
 			t.Errorf("the same file twice: %v %v", again, err)
 		}
-		done := waitFor(t, h, h.conn, func(e *pb.LeadImportFinished) bool { return e.GetLeadImport().GetId() == first.GetId() }).GetLeadImport()
+		done := departmenttest.WaitFor(t, h.House, h.Conn, func(e *pb.LeadImportFinished) bool { return e.GetLeadImport().GetId() == first.GetId() }).GetLeadImport()
 		if done.GetState() != pb.LeadImport_STATE_DONE || done.GetProcessedRows() != 300 || done.GetCreatedCount() < 200 || done.GetDuplicateCount() == 0 ||
 			done.GetExcludedCount() == 0 || done.GetInvalidCount() == 0 {
 			t.Errorf("%v", done)
@@ -197,8 +197,8 @@ func TestImportTheSample(t *testing.T) {
 }
 
 func TestAloneAndBadInput(t *testing.T) {
-	h := build(t, false, testkit.SQLiteDSN(t), store.WithoutSync())
-	mori := h.as(t, "mori", access.RoleMarketing)
+	h := build(t, false, departmenttest.SQLite(t, marketing.Definition))
+	mori := h.As(t, "mori", access.RoleMarketing)
 	l, err := h.leads.CaptureLead(mori, demoRequest("hanako@example.co.jp"))
 	if err != nil || l.GetState() != pb.Lead_STATE_OFFERED {
 		t.Fatalf("marketing is not useful alone: %v %v", l, err)
@@ -206,9 +206,9 @@ func TestAloneAndBadInput(t *testing.T) {
 
 	_, err = h.leads.CaptureLead(t.Context(), demoRequest("x@example.co.jp"))
 	wantCode(t, err, codes.Unauthenticated)
-	_, err = h.leads.CaptureLead(h.as(t, "viewer", access.RoleViewer), demoRequest("x@example.co.jp"))
+	_, err = h.leads.CaptureLead(h.As(t, "viewer", access.RoleViewer), demoRequest("x@example.co.jp"))
 	wantCode(t, err, codes.PermissionDenied)
-	_, err = h.leads.GetLead(h.as(t, "viewer", access.RoleViewer), &pb.GetLeadRequest{Id: "not-an-id"})
+	_, err = h.leads.GetLead(h.As(t, "viewer", access.RoleViewer), &pb.GetLeadRequest{Id: "not-an-id"})
 	wantCode(t, err, codes.InvalidArgument)
 	_, err = h.leads.CaptureLead(mori, &pb.CaptureLeadRequest{Person: &typev1.Person{Name: &typev1.PersonName{Full: "nobody"}}})
 	wantCode(t, err, codes.InvalidArgument)
@@ -251,7 +251,7 @@ func TestAloneAndBadInput(t *testing.T) {
 
 func TestExclusionRules(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
-		mori := h.as(t, "mori", access.RoleMarketing)
+		mori := h.As(t, "mori", access.RoleMarketing)
 		create := func(domain string) (*pb.ExclusionRule, error) {
 			return h.rules.CreateExclusionRule(mori, &pb.CreateExclusionRuleRequest{
 				Kind: pb.ExclusionRule_KIND_GROUP_COMPANY, Domain: domain, Note: "親会社",
