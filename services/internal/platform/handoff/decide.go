@@ -112,6 +112,9 @@ func (d *desk) AcceptHandoff(ctx context.Context, req *handoffv1.AcceptHandoffRe
 				if h.Assignee = req.GetAssignee(); h.Assignee == "" {
 					h.Assignee = access.ActorOf(ctx).ID
 				}
+				if err := d.e.openGaps(ctx, tx, h, policy, gaps, now); err != nil {
+					return err
+				}
 				return d.e.obliged(ctx, tx, h, policy, now)
 			},
 			hook:  named(ctx, tx, cfg.OnAccepted),

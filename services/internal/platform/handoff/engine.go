@@ -100,6 +100,7 @@ func New(cfg Config) *Engine {
 	jobs.Register(cfg.Jobs, e.deliver)
 	jobs.Register(cfg.Jobs, e.askBack)
 	jobs.Register(cfg.Jobs, e.ring)
+	jobs.Register(cfg.Jobs, e.remind)
 	return e
 }
 
