@@ -75,6 +75,8 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 	switch {
 	case r.side != Out || theirs.GetAttempt() < r.h.GetAttempt() || theirs.GetAttempt() == r.h.GetAttempt() && r.state() == to:
 		return nil // over, or taken in before
+	case theirs.GetAttempt() == r.h.GetAttempt() && to == Accepted && r.state() == Fulfilled:
+		return nil // an acceptance that comes again: fulfilment was taken in after it
 	case theirs.GetAttempt() > r.h.GetAttempt():
 		return errAhead
 	}
