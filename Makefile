@@ -80,6 +80,15 @@ bench: build ## run the benchmarks on both engines; BENCH=regexp
 	  [ -z "$$packages" ] || (cd $$module && go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -p 1 -timeout 30m $$packages); \
 	done
 
+# Without SEED, every day plays other schedules.
+.PHONY: sim
+sim: ## play handoffs against crashes, lost and late messages and wrong clocks; SCHEDULES=n SEED=s ENGINE=sqlite|postgres
+	@$(if $(TASUKI_TEST_POSTGRES_DSN),,echo "PostgreSQL does not play: TASUKI_TEST_POSTGRES_DSN is not set")
+	@n=$(or $(SCHEDULES),10000); cd services/internal/platform; \
+	TASUKI_SIM_SEED=$(or $(SEED),$$(date +%Y%m%d)00000) TASUKI_SIM_ENGINE=$(ENGINE) TASUKI_SIM_SCHEDULES=$$n \
+	TASUKI_SIM_POSTGRES=$$(( $(if $(filter postgres,$(ENGINE)),n,(n + 19) / 20) )) \
+	go test -count=1 -timeout 30m -v -run '^TestSchedules$$' ./handoff/sim
+
 .PHONY: tools
 tools: $(BIN)/.generators $(BIN)/golangci-lint $(BIN)/testcount ## build buf, its plugins, the linter and our own helpers into .bin
 INSTALL := GOWORK=off GOBIN=$(BIN) CGO_ENABLED=0 go install

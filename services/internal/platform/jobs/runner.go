@@ -42,6 +42,7 @@ type Jobs struct {
 
 	mu     sync.Mutex
 	kinds  map[string]bool
+	byHand map[string]func(ctx context.Context, job *rivertype.JobRow) error // the workers, for Manual
 	client client
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
@@ -94,7 +95,7 @@ func newJobs(db *store.DB, cfg Config) *Jobs {
 	maps.Copy(queues, cfg.Queues)
 	j := &Jobs{
 		db: db, logger: cfg.Logger, id: clientID(), timeout: cfg.Timeout,
-		queues: map[string]river.QueueConfig{}, kinds: map[string]bool{}, workers: river.NewWorkers(),
+		queues: map[string]river.QueueConfig{}, kinds: map[string]bool{}, byHand: map[string]func(context.Context, *rivertype.JobRow) error{}, workers: river.NewWorkers(),
 		wakeup: wakeup{queues: map[string]bool{}, ready: make(chan struct{}, 1)},
 	}
 	if j.logger == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -59,6 +60,13 @@ func register[T Args](j *Jobs, fn Worker[T]) {
 		panic("jobs: " + err.Error())
 	}
 	j.kinds[zero.Kind()] = true
+	j.byHand[zero.Kind()] = func(ctx context.Context, row *rivertype.JobRow) error {
+		job := &Job[T]{ID: row.ID, Attempt: row.Attempt, CreatedAt: row.CreatedAt}
+		if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil {
+			return fmt.Errorf("jobs: arguments of %s: %w", row.Kind, err)
+		}
+		return fn(access.WithActor(ctx, access.System(row.Kind)), job)
+	}
 }
 
 // worker makes a Worker fit River.

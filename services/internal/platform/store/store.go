@@ -73,6 +73,8 @@ type DB struct {
 	engine  Engine
 	dialect Dialect
 	be      backend
+	// commits may fail Writes, see WithCommits.
+	commits Commits
 }
 
 // backend is what an engine has to do.
@@ -103,6 +105,7 @@ type options struct {
 	appName     string
 	busyTimeout time.Duration
 	relaxed     bool
+	commits     Commits
 }
 
 // Option changes how Open opens.
@@ -122,6 +125,18 @@ func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busyT
 
 // WithoutSync makes SQLite not wait for the disk. A power cut may then lose or spoil the file: for tests only.
 func WithoutSync() Option { return func(o *options) { o.relaxed = true } }
+
+// Commits are called around the commit of every Write. A nil function does nothing.
+type Commits struct {
+	// Before runs when the closure has succeeded. Its error rolls back and is what Write returns.
+	Before func(ctx context.Context) error
+	// After runs when everything is stored, before the functions of AfterCommit. Its error is what Write returns all the
+	// same, as when a connection breaks before the answer to COMMIT has come; the functions of AfterCommit do not run.
+	After func(ctx context.Context) error
+}
+
+// WithCommits lets a simulation fail commits, or end its process in them by a panic, before or after they took effect.
+func WithCommits(c Commits) Option { return func(o *options) { o.commits = c } }
 
 // Open opens "sqlite:PATH" or "postgres://…" (or "postgresql://…"). SQLite creates the file, but not its folder. Open
 // reaches the database once, so a wrong address fails here. Errors never contain the password of the DSN.
@@ -143,6 +158,7 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.commits = o.commits
 	return db, nil
 }
 

@@ -82,10 +82,20 @@ func writeOnce[T any](ctx context.Context, db *DB, guard Guard, fn func(Tx) (T, 
 			}
 		}
 	}
+	if before := db.commits.Before; before != nil {
+		if err := before(ctx); err != nil {
+			return fail(err)
+		}
+	}
 	if err = tx.commit(ctx); err != nil {
 		return fail(err)
 	}
 	done = true
+	if after := db.commits.After; after != nil {
+		if err := after(ctx); err != nil {
+			return none, nil, false, err
+		}
+	}
 	return result, tx.committed(), false, nil
 }
 
