@@ -24,12 +24,14 @@ import (
 )
 
 type cli struct {
-	Up          upCmd      `cmd:"" help:"Run all departments and the gateway in this process."`
-	Demo        demoCmd    `cmd:"" help:"Import lead files and play them through all departments; keeps serving afterwards."`
-	Token       tokenCmd   `cmd:"" help:"Print a token for trying things out."`
-	Migrate     migrateCmd `cmd:"" help:"Bring all databases up to date and end."`
-	Healthcheck healthCmd  `cmd:"" help:"Ask a running gateway whether it answers."`
-	Version     versionCmd `cmd:"" help:"Print the version."`
+	Up          upCmd        `cmd:"" help:"Run all departments and the gateway in this process."`
+	Demo        demoCmd      `cmd:"" help:"Import lead files and play them through all departments; keeps serving afterwards."`
+	Reconcile   reconcileCmd `cmd:"" help:"Compare the handoff ledgers of all departments through a running gateway, and mend what can be mended."`
+	Feed        feedCmd      `cmd:"" help:"Follow the events of a department on the terminal."`
+	Token       tokenCmd     `cmd:"" help:"Print a token for trying things out."`
+	Migrate     migrateCmd   `cmd:"" help:"Bring all databases up to date and end."`
+	Healthcheck healthCmd    `cmd:"" help:"Ask a running gateway whether it answers."`
+	Version     versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // Server are the settings that `up` and `demo` share.

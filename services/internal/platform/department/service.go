@@ -145,6 +145,7 @@ func (s *Service) Parts(listener net.Listener) []lifecycle.Part {
 		{Name: name + " feed", Run: untilStopped(b.Events.Run)},
 		{Name: name + " subscriptions", Run: untilStopped(s.subscriber.Run)},
 		{Name: name + " jobs", Start: b.Jobs.Start, Stop: b.Jobs.Stop},
+		{Name: name + " handoffs", Start: b.Handoffs.Start},
 		{Name: name + " housekeeping", Run: untilStopped(s.keepHouse)},
 		{Name: name + " server", Run: func(context.Context) error { return s.server.Serve(listener) }, Stop: s.server.Stop},
 	}

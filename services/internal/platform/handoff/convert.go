@@ -35,6 +35,10 @@ func deliveryName(d handoffv1.Delivery) string {
 	return strings.TrimPrefix(d.String(), "DELIVERY_")
 }
 
+func deliveryNamed(name string) handoffv1.Delivery {
+	return handoffv1.Delivery(handoffv1.Delivery_value["DELIVERY_"+name])
+}
+
 func actionNamed(name string) handoffv1.Reason_Action {
 	return handoffv1.Reason_Action(handoffv1.Reason_Action_value["ACTION_"+name])
 }

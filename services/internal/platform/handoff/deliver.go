@@ -32,6 +32,8 @@ const (
 type deliverArgs struct {
 	HandoffID string `json:"handoff_id"`
 	Attempt   int32  `json:"attempt"`
+	// Again delivers what was delivered before: the receiver has lost it.
+	Again bool `json:"again,omitempty"`
 }
 
 // Kind implements jobs.Args.
@@ -40,7 +42,7 @@ func (deliverArgs) Kind() string { return "handoff.deliver" }
 // deliver takes one attempt to its receiver. It may run any number of times: the receiver knows what it has.
 func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error {
 	h, err := e.outgoing(ctx, job.Args.HandoffID, job.Args.Attempt)
-	if err != nil || h == nil || h.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING {
+	if err != nil || h == nil || h.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING && !job.Args.Again {
 		return err
 	}
 	conn := e.peers[access.Department(h.GetTo())]

@@ -101,6 +101,7 @@ func New(cfg Config) *Engine {
 	jobs.Register(cfg.Jobs, e.askBack)
 	jobs.Register(cfg.Jobs, e.ring)
 	jobs.Register(cfg.Jobs, e.remind)
+	jobs.Register(cfg.Jobs, e.reconcile)
 	return e
 }
 

@@ -2,7 +2,6 @@ package handoff
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -183,59 +182,6 @@ func TestReceivedExactlyOnce(t *testing.T) {
 		if err != nil || len(list.GetHandoffs()) != 2 {
 			t.Errorf("the inbox has %v, %v", list, err)
 		}
-	})
-}
-
-// Fifty people decide on one offer at the same moment: one wins, and the others hear who.
-func TestOneDecisionWins(t *testing.T) {
-	both(t, func(t *testing.T, engine store.Engine) {
-		sender, receiver := world(t, engine, nil)
-		offered := sender.offer(nil)
-		receiver.waitState(offered.GetId(), Offered)
-		id := offered.GetId()
-		type result struct {
-			user string
-			err  error
-		}
-		results := make(chan result, 50)
-		var wg sync.WaitGroup
-		for i := range 50 {
-			user := fmt.Sprintf("user%02d", i)
-			wg.Go(func() {
-				ctx := as(t, user)
-				var err error
-				switch i % 3 {
-				case 0:
-					_, err = receiver.desk.AcceptHandoff(ctx, &handoffv1.AcceptHandoffRequest{Id: id})
-				case 1:
-					_, err = receiver.desk.RejectHandoff(ctx, &handoffv1.RejectHandoffRequest{Id: id, Reason: "NO_BUDGET"})
-				case 2:
-					_, err = receiver.desk.ReturnHandoff(ctx, &handoffv1.ReturnHandoffRequest{Id: id, Missing: []string{"company.domain"}})
-				}
-				results <- result{user, err}
-			})
-		}
-		wg.Wait()
-		close(results)
-		h := receiver.get(id)
-		winner := h.GetDecision().GetBy().GetId()
-		won := 0
-		for r := range results {
-			if r.err == nil {
-				won++
-				if r.user != winner {
-					t.Errorf("%s was told to have won, %s is written", r.user, winner)
-				}
-				continue
-			}
-			if status.Code(r.err) != codes.Aborted || problem.ReasonOf(r.err) != problem.ReasonDecisionTaken || !strings.Contains(r.err.Error(), winner) {
-				t.Errorf("%s was told %v", r.user, r.err)
-			}
-		}
-		if won != 1 {
-			t.Errorf("%d won", won)
-		}
-		sender.waitState(id, stateOf(h.GetState()))
 	})
 }
 

@@ -44,6 +44,8 @@ func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*han
 			return nil, problem.Exists("handoff", sent.GetId())
 		case sent.GetAttempt() <= r.h.GetAttempt():
 			return r.h, nil // seen before, or overtaken by a later attempt
+		case r.state() != Returned && r.state() != Expired:
+			return v.e.overtaken(ctx, tx, cfg, r, sent)
 		}
 		return v.e.receiveAgain(ctx, tx, cfg, r, sent)
 	})

@@ -75,11 +75,24 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 	switch {
 	case r.side != Out || theirs.GetAttempt() < r.h.GetAttempt() || theirs.GetAttempt() == r.h.GetAttempt() && r.state() == to:
 		return nil // over, or taken in before
+	case theirs.GetAttempt() == r.h.GetAttempt() && r.h.GetDelivery() == handoffv1.Delivery_DELIVERY_REFUSED:
+		return nil // refused, and arrived later all the same: what was decided there is told again for the next attempt
 	case theirs.GetAttempt() == r.h.GetAttempt() && to == Accepted && r.state() == Fulfilled:
 		return nil // an acceptance that comes again: fulfilment was taken in after it
 	case theirs.GetAttempt() > r.h.GetAttempt():
 		return errAhead
 	}
+	var reason *handoffv1.Reason
+	if rejected, ok := data.(*handoffv1.HandoffRejected); ok {
+		reason = rejected.GetReason()
+	}
+	return e.decide(ctx, tx, r, theirs, reason, access.ActorFromProto(ev.GetActor()))
+}
+
+// decide applies one step of the receiver's ledger to the sender's row of the same attempt. actor is who did it where the
+// handoff does not say.
+func (e *Engine) decide(ctx context.Context, tx store.Tx, r *entry, theirs *handoffv1.Handoff, reason *handoffv1.Reason, actor access.Actor) error {
+	to := stateOf(theirs.GetState())
 	command, ok := leadsTo(r.state(), to)
 	if !ok {
 		return fmt.Errorf("handoff: %s is %s here and %s at %s", theirs.GetId(), r.state(), to, theirs.GetTo())
@@ -88,10 +101,6 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 		if err := e.arrived(ctx, tx, r); err != nil {
 			return err
 		}
-	}
-	var reason *handoffv1.Reason
-	if rejected, ok := data.(*handoffv1.HandoffRejected); ok {
-		reason = rejected.GetReason()
 	}
 	c := change{
 		command: command, by: access.ActorFromProto(theirs.GetDecision().GetBy()), at: at(theirs.GetDecidedAt()),
@@ -110,9 +119,9 @@ func (e *Engine) take(ctx context.Context, tx store.Tx, ev *feedv1.Event) error 
 		event: func(h *handoffv1.Handoff) proto.Message { return &handoffv1.HandoffDecisionApplied{Handoff: h} },
 	}
 	if command == Fulfil {
-		c.by, c.at, c.note, c.decision = access.ActorFromProto(ev.GetActor()), at(theirs.GetFulfilledAt()), "", nil
+		c.by, c.at, c.note, c.decision = actor, at(theirs.GetFulfilledAt()), "", nil
 	}
-	_, err = e.apply(ctx, tx, r, c)
+	_, err := e.apply(ctx, tx, r, c)
 	return err
 }
 

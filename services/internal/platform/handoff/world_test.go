@@ -42,6 +42,8 @@ type department struct {
 	engine *Engine
 	conn   *grpc.ClientConn
 	desk   handoffv1.HandoffDeskServiceClient
+	// deaf keeps the department from reading the feeds of others.
+	deaf bool
 	// answer may spoil the answers of this department's receiver service, after they were made.
 	answer func(method string, err error) error
 
@@ -179,7 +181,9 @@ func (d *department) start() {
 	}
 	sub := event.NewSubscriber(d.db, clock.System{}, slog.New(slog.DiscardHandler))
 	for _, s := range d.engine.Subscriptions() {
-		sub.Subscribe(s)
+		if !d.deaf {
+			sub.Subscribe(s)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup

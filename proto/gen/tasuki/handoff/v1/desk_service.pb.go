@@ -1255,7 +1255,7 @@ func (x *ListGapsRequest) GetOpen() bool {
 // A page of gaps.
 type ListGapsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gaps, by due date and path.
+	// The gaps, by path.
 	Gaps []*Gap `protobuf:"bytes,1,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	// Token of the next page; empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`

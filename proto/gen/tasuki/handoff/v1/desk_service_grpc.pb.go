@@ -79,7 +79,7 @@ type HandoffDeskServiceClient interface {
 	CreateReason(ctx context.Context, in *CreateReasonRequest, opts ...grpc.CallOption) (*Reason, error)
 	// Changes what a reason says and does. Decisions that were taken keep what held then. Administrators only.
 	UpdateReason(ctx context.Context, in *UpdateReasonRequest, opts ...grpc.CallOption) (*Reason, error)
-	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by due date and path.
+	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by path.
 	ListGaps(ctx context.Context, in *ListGapsRequest, opts ...grpc.CallOption) (*ListGapsResponse, error)
 	// Closes a gap, with a note that says what was found out. Closing it again changes nothing.
 	CloseGap(ctx context.Context, in *CloseGapRequest, opts ...grpc.CallOption) (*Gap, error)
@@ -360,7 +360,7 @@ type HandoffDeskServiceServer interface {
 	CreateReason(context.Context, *CreateReasonRequest) (*Reason, error)
 	// Changes what a reason says and does. Decisions that were taken keep what held then. Administrators only.
 	UpdateReason(context.Context, *UpdateReasonRequest) (*Reason, error)
-	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by due date and path.
+	// Lists the gaps of a CLOSED_WON that was accepted with gaps, by path.
 	ListGaps(context.Context, *ListGapsRequest) (*ListGapsResponse, error)
 	// Closes a gap, with a note that says what was found out. Closing it again changes nothing.
 	CloseGap(context.Context, *CloseGapRequest) (*Gap, error)

@@ -234,6 +234,8 @@ type ListReceivedResponse struct {
 	Handoffs []*Handoff `protobuf:"bytes,1,rep,name=handoffs,proto3" json:"handoffs,omitempty"`
 	// Token of the next page; empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What the reasons of these handoffs mean to the receiver.
+	Reasons       []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +284,13 @@ func (x *ListReceivedResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListReceivedResponse) GetReasons() []*Reason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 var File_tasuki_handoff_v1_receiver_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
@@ -300,10 +309,11 @@ const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12\x1d\n" +
 	"\x04from\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x04from\x12&\n" +
 	"\bafter_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\aafterId\x12&\n" +
-	"\buntil_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\auntilId\"v\n" +
+	"\buntil_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\auntilId\"\xab\x01\n" +
 	"\x14ListReceivedResponse\x126\n" +
 	"\bhandoffs\x18\x01 \x03(\v2\x1a.tasuki.handoff.v1.HandoffR\bhandoffs\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9f\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x123\n" +
+	"\areasons\x18\x03 \x03(\v2\x19.tasuki.handoff.v1.ReasonR\areasons2\x9f\x02\n" +
 	"\x16HandoffReceiverService\x12L\n" +
 	"\x05Offer\x12\x1f.tasuki.handoff.v1.OfferRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12N\n" +
 	"\x06Recall\x12 .tasuki.handoff.v1.RecallRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12g\n" +
@@ -329,22 +339,24 @@ var file_tasuki_handoff_v1_receiver_service_proto_goTypes = []any{
 	(*ListReceivedResponse)(nil), // 3: tasuki.handoff.v1.ListReceivedResponse
 	(*Handoff)(nil),              // 4: tasuki.handoff.v1.Handoff
 	(*v1.Actor)(nil),             // 5: tasuki.type.v1.Actor
+	(*Reason)(nil),               // 6: tasuki.handoff.v1.Reason
 }
 var file_tasuki_handoff_v1_receiver_service_proto_depIdxs = []int32{
 	4, // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
 	5, // 1: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
 	4, // 2: tasuki.handoff.v1.ListReceivedResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
-	0, // 3: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
-	1, // 4: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
-	2, // 5: tasuki.handoff.v1.HandoffReceiverService.ListReceived:input_type -> tasuki.handoff.v1.ListReceivedRequest
-	4, // 6: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
-	4, // 7: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
-	3, // 8: tasuki.handoff.v1.HandoffReceiverService.ListReceived:output_type -> tasuki.handoff.v1.ListReceivedResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6, // 3: tasuki.handoff.v1.ListReceivedResponse.reasons:type_name -> tasuki.handoff.v1.Reason
+	0, // 4: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
+	1, // 5: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
+	2, // 6: tasuki.handoff.v1.HandoffReceiverService.ListReceived:input_type -> tasuki.handoff.v1.ListReceivedRequest
+	4, // 7: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
+	4, // 8: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
+	3, // 9: tasuki.handoff.v1.HandoffReceiverService.ListReceived:output_type -> tasuki.handoff.v1.ListReceivedResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_receiver_service_proto_init() }

@@ -24,6 +24,9 @@ func (w *World) look() {
 			w.growth(p, id, before[id], now[id])
 		}
 		for _, id := range ids(now) {
+			if before[id].state != now[id].state || before[id].attempt != now[id].attempt {
+				w.met[now[id].side+" "+now[id].state]++
+			}
 			w.shape(p, id, now[id])
 		}
 	}

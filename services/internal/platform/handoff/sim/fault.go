@@ -111,6 +111,7 @@ func (w *World) restart(p *process, sent bool) {
 			continue
 		}
 		if sent && !r.executed {
+			w.met["message: outlives its sender"]++
 			w.strays = append(w.strays, r.request)
 		}
 		r.stop()

@@ -56,6 +56,7 @@ func (c *conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Call
 // execute lets a request arrive.
 func (w *World) execute(r *request) (answer any, err error) {
 	if w.cut[[2]int{r.from.i, r.to.i}] {
+		w.met["message: cut"]++
 		return nil, errLost
 	}
 	if w.plant.Request != nil {
@@ -158,6 +159,7 @@ func (w *World) open(r *run) bool {
 func (w *World) decide(r *run, how string) {
 	switch {
 	case r.executed && how == lose:
+		w.met["message: answer lost"]++
 		r.answer, r.err = nil, errLost
 		w.resume(r)
 	case r.executed:
@@ -166,6 +168,7 @@ func (w *World) decide(r *run, how string) {
 		}
 		w.resume(r)
 	case how == lose:
+		w.met["message: request lost"]++
 		r.err = errLost
 		w.resume(r)
 	case how == late:
@@ -174,6 +177,7 @@ func (w *World) decide(r *run, how string) {
 		w.resume(r)
 	default:
 		if how == twice {
+			w.met["message: twice"]++
 			_, _ = w.execute(r.request) // the answer to the second one counts
 		}
 		r.answer, r.err = w.execute(r.request)

@@ -124,7 +124,7 @@ var weights = []struct {
 	op Op
 	w  int
 }{
-	{Offer, 10}, {Work, 30}, {Net, 14}, {Decide, 26}, {Race, 3}, {Feed, 22}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 4}, {Crash, 3},
+	{Offer, 10}, {Work, 30}, {Net, 14}, {Decide, 26}, {Race, 3}, {Feed, 22}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 5}, {Crash, 3},
 }
 
 func generate(r *rand.Rand, busy int) Step {
@@ -172,7 +172,7 @@ func generate(r *rand.Rand, busy int) Step {
 	case Cut:
 		s.N = r.IntN(len(departments))
 	case Jump:
-		s.N = []int{1, 30, 3600, 86400, 7 * 86400, -30, -7200}[r.IntN(7)]
+		s.N = []int{1, 30, 3600, 86400, 7 * 86400, 7 * 86400, -30, -7200}[r.IntN(8)]
 	case Crash:
 		s.N = r.IntN(2)
 	}

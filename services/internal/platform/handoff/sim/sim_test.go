@@ -25,6 +25,37 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
+// What schedules are made for does happen in them: every fault, every state in both ledgers, every command with both
+// answers, every trouble of messages.
+func TestSchedulesMeetEverything(t *testing.T) {
+	t.Parallel()
+	w := NewWorld(t, store.SQLite, Plant{})
+	for seed := range uint64(120) {
+		if v := w.Play(Generate(seed)); v != nil {
+			t.Fatal(seed, v)
+		}
+	}
+	var want []string
+	for _, f := range faults {
+		want = append(want, "fault: "+string(f))
+	}
+	for _, s := range []string{offered, accepted, fulfilled, rejected, returned, recalled, expired} {
+		want = append(want, in+" "+s, out+" "+s)
+	}
+	for name := range legal {
+		want = append(want, "command: "+name+" true", "command: "+name+" false")
+	}
+	for _, m := range []string{"stray", "cut", "answer lost", "request lost", "twice", "outlives its sender"} {
+		want = append(want, "message: "+m)
+	}
+	for _, what := range want {
+		if w.met[what] == 0 {
+			t.Errorf("never: %s", what)
+		}
+	}
+	t.Log(w.met)
+}
+
 func TestSchedules(t *testing.T) {
 	seed, only := number(t, "TASUKI_SIM_SEED", 1), os.Getenv("TASUKI_SIM_ENGINE")
 	for engine, n := range map[store.Engine]uint64{

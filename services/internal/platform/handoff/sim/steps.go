@@ -144,6 +144,7 @@ func (w *World) net(s Step) {
 		w.strays = slices.Delete(w.strays, i, i+1)
 	}
 	if s.How != lose {
+		w.met["message: stray"]++
 		_, _ = w.execute(stray) // nobody hears the answer
 	}
 }
@@ -262,6 +263,7 @@ func (w *World) give(p *process, name, id, tag, person string, possible bool) (o
 		p.dirty = true
 	}
 	w.look()
+	w.met[fmt.Sprintf("command: %s %t", name, err == nil)]++
 	if w.sleeves.fired {
 		return false // whether it took effect is seen in the ledger
 	}

@@ -55,6 +55,8 @@ type World struct {
 	// lastWork is what the last job returned that came to its end.
 	lastWork  error
 	violation *Violation
+	// met counts what has happened in all schedules of this world: faults, states, answers, messages.
+	met map[string]int
 }
 
 var start = time.Date(2030, 4, 1, 0, 0, 0, 0, time.UTC) // jobs that are inserted now, by the machine's clock, are due
@@ -70,7 +72,7 @@ func effects() store.Migrations {
 // NewWorld makes the databases of a world. They are removed when the test ends.
 func NewWorld(t testing.TB, engine store.Engine, plant Plant) *World {
 	t.Helper()
-	w := &World{ctx: context.Background(), plant: plant}
+	w := &World{ctx: context.Background(), plant: plant, met: map[string]int{}}
 	sets := []store.Migrations{event.Migrations(), jobs.Migrations(), handoff.Migrations(), effects()}
 	for i := range departments {
 		p := &process{w: w, i: i, clock: testkit.NewClock(start)}
@@ -87,9 +89,22 @@ func NewWorld(t testing.TB, engine store.Engine, plant Plant) *World {
 		if p.tables, err = emptyTables(w.ctx, db); err != nil {
 			t.Fatal(err)
 		}
+		if err = expiring(w.ctx, db); err != nil {
+			t.Fatal(err)
+		}
 		w.procs = append(w.procs, p)
 	}
 	return w
+}
+
+// expiring lets offers of one kind expire; the policies of the house only escalate.
+func expiring(ctx context.Context, db *store.DB) error {
+	_, err := store.Write(ctx, db, func(tx store.Tx) (struct{}, error) {
+		tx.Queue(`UPDATE handoff_policies SET steps = '[{"clock":"ACCEPT","step":"ESCALATE"},{"clock":"ACCEPT","after":60,"step":"EXPIRE"}]'
+			WHERE kind = 'CSQL'`)
+		return struct{}{}, nil
+	})
+	return err
 }
 
 // emptyTables are the tables that are empty after the migrations: those that a schedule fills.
@@ -136,6 +151,9 @@ func (w *World) Play(steps []Step) (v *Violation) {
 		w.sleeves.arm(s.Fault, s.Nth)
 		w.do(s)
 		w.look()
+		if w.sleeves.fired {
+			w.met["fault: "+string(s.Fault)]++
+		}
 		if w.violation != nil {
 			w.violation.Detail = fmt.Sprintf("after step %d (%s): %s", i+1, s, w.violation.Detail)
 			return w.violation
