@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/query"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
@@ -151,12 +150,8 @@ type Filter struct {
 
 // List reads at most limit customers, newest first.
 func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *subscription.After, limit int) ([]*Customer, error) {
-	var w query.Where
-	if len(f.States) > 0 {
-		n := w.Next()
-		w.Arg(tx.Dialect().Strings(f.States))
-		w.And(tx.Dialect().In("state", n))
-	}
+	var w store.Where
+	w.In(tx.Dialect(), "state", f.States)
 	if f.Tier != "" {
 		w.And(`CASE WHEN override_tier <> '' AND (override_until = '' OR override_until >= ?) THEN override_tier ELSE rule_tier END = ?`,
 			string(civil.DateOf(s.clock.Now())), string(f.Tier))

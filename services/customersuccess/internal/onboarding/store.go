@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/query"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
@@ -171,15 +170,11 @@ type After struct {
 
 // List reads at most limit plans, newest first.
 func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Plan, error) {
-	var w query.Where
+	var w store.Where
 	if f.CustomerID != "" {
 		w.And(`customer_id = ?`, f.CustomerID)
 	}
-	if len(f.States) > 0 {
-		n := w.Next()
-		w.Arg(tx.Dialect().Strings(f.States))
-		w.And(tx.Dialect().In("state", n))
-	}
+	w.In(tx.Dialect(), "state", f.States)
 	if f.OverdueOn != "" { // plans that have ended have no next due date
 		w.And(`next_due <> '' AND next_due < ?`, string(f.OverdueOn))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/query"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -57,23 +56,15 @@ type After struct {
 
 // List reads at most limit subscriptions of a customer, newest first; states empty means all.
 func List(ctx context.Context, tx store.Tx, customerID string, states []string, after *After, limit int) ([]*Subscription, error) {
-	var w query.Where
+	var w store.Where
 	w.And(`customer_id = ?`, customerID)
-	inStates(&w, tx, "state", states)
+	w.In(tx.Dialect(), "state", states)
 	past(&w, after)
 	sql, args := w.Select(`SELECT `+columns+` FROM customer_subscriptions`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	return selectAll(ctx, tx, sql, args...)
 }
 
-func inStates(w *query.Where, tx store.Tx, column string, values []string) {
-	if len(values) > 0 {
-		n := w.Next()
-		w.Arg(tx.Dialect().Strings(values))
-		w.And(tx.Dialect().In(column, n))
-	}
-}
-
-func past(w *query.Where, after *After) {
+func past(w *store.Where, after *After) {
 	if after != nil {
 		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
 	}
@@ -141,7 +132,7 @@ type MovementFilter struct {
 
 // Movements reads at most limit lines of the ledger, newest first.
 func Movements(ctx context.Context, tx store.Tx, f MovementFilter, after *After, limit int) ([]Movement, error) {
-	var w query.Where
+	var w store.Where
 	if f.CustomerID != "" {
 		w.And(`customer_id = ?`, f.CustomerID)
 	}
@@ -151,7 +142,7 @@ func Movements(ctx context.Context, tx store.Tx, f MovementFilter, after *After,
 	if f.Before != "" {
 		w.And(`effective_date < ?`, string(f.Before))
 	}
-	inStates(&w, tx, "kind", f.Kinds)
+	w.In(tx.Dialect(), "kind", f.Kinds)
 	past(&w, after)
 	sql, args := w.Select(`SELECT `+movementColumns+` FROM mrr_movements`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := tx.Query(ctx, sql, args...)

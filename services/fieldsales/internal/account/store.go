@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/fieldsales/internal/where"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -134,7 +133,7 @@ type After struct {
 
 // List reads at most limit accounts, the newest first.
 func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Account, error) {
-	var w where.Clause
+	var w store.Where
 	if f.Domain != "" {
 		w.And("domain = ?", f.Domain)
 	}
@@ -150,8 +149,8 @@ func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) (
 	if after != nil {
 		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
-	rows, err := store.Select[row](ctx, tx, `SELECT `+columns+` FROM accounts`+w.SQL()+
-		` ORDER BY created_at DESC, id DESC LIMIT `+w.Arg(limit), w.Args()...)
+	sql, args := w.Select(`SELECT `+columns+` FROM accounts`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
+	rows, err := store.Select[row](ctx, tx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

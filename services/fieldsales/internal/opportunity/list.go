@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/fieldsales/internal/where"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -22,11 +21,8 @@ type After struct {
 
 // List reads at most limit deals, the newest first.
 func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Opportunity, error) {
-	var w where.Clause
-	if len(f.States) > 0 {
-		w.And(tx.Dialect().In("state", w.Next()))
-		w.Arg(tx.Dialect().Strings(f.States))
-	}
+	var w store.Where
+	w.In(tx.Dialect(), "state", f.States)
 	if f.Stage != "" {
 		w.And("stage = ?", f.Stage)
 	}
@@ -43,7 +39,8 @@ func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) (
 	if after != nil {
 		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
-	rows, err := store.Select[row](ctx, tx, selected+w.SQL()+` ORDER BY created_at DESC, id DESC LIMIT `+w.Arg(limit), w.Args()...)
+	sql, args := w.Select(selected, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
+	rows, err := store.Select[row](ctx, tx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

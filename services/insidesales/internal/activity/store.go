@@ -43,12 +43,13 @@ type After struct {
 
 // List reads at most limit activities of a work item, the last recorded first.
 func List(ctx context.Context, tx store.Tx, workItemID string, after *After, limit int) ([]Activity, error) {
-	sql, args := `SELECT `+columns+` FROM activities WHERE work_item_id = $1`, []any{workItemID, limit}
+	var w store.Where
+	w.And(`work_item_id = ?`, workItemID)
 	if after != nil {
-		sql += ` AND (created_at, id) < ($3, $4)`
-		args = append(args, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
 	}
-	rows, err := store.Select[row](ctx, tx, sql+` ORDER BY created_at DESC, id DESC LIMIT $2`, args...)
+	sql, args := w.Select(`SELECT `+columns+` FROM activities`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
+	rows, err := store.Select[row](ctx, tx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package workitem
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -25,42 +23,26 @@ type After struct {
 
 // List reads at most limit work items, newest first.
 func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*WorkItem, error) {
-	var where []string
-	var args []any
-	add := func(condition string, values ...any) {
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
-		}
-		where = append(where, condition)
-	}
+	var w store.Where
 	for _, eq := range []struct{ column, value string }{
 		{"assignee", f.Assignee}, {"queue", f.Queue}, {"journey_id", f.JourneyID}, {"mail", f.Mail},
 	} {
 		if eq.value != "" {
-			add(eq.column+" = ?", eq.value)
+			w.And(eq.column+" = ?", eq.value)
 		}
 	}
-	if len(f.States) > 0 {
-		states := make([]string, len(f.States))
-		for i, state := range f.States {
-			states[i] = string(state)
-		}
-		args = append(args, tx.Dialect().Strings(states))
-		where = append(where, tx.Dialect().In("state", len(args)))
+	states := make([]string, len(f.States))
+	for i, state := range f.States {
+		states[i] = string(state)
 	}
+	w.In(tx.Dialect(), "state", states)
 	if f.OverdueAt != nil { // what is at an end has no next action
-		add("next_action_at < ?", *f.OverdueAt)
+		w.And("next_action_at < ?", *f.OverdueAt)
 	}
 	if after != nil {
-		add("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
-	sql := `SELECT ` + columns + ` FROM work_items`
-	if len(where) > 0 {
-		sql += ` WHERE ` + strings.Join(where, " AND ")
-	}
-	args = append(args, limit)
-	sql += ` ORDER BY created_at DESC, id DESC LIMIT $` + strconv.Itoa(len(args))
+	sql, args := w.Select(`SELECT `+columns+` FROM work_items`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)
 	if err != nil {
 		return nil, err

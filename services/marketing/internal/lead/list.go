@@ -2,7 +2,6 @@ package lead
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,12 +23,12 @@ func (s *Server) ListLeads(ctx context.Context, req *pb.ListLeadsRequest) (*pb.L
 		return nil, err
 	}
 	return store.Read(ctx, s.desk.DB, func(tx store.Tx) (*pb.ListLeadsResponse, error) {
-		where := filters(req)
+		w := filters(req)
 		if more {
-			where.add("l.id < ?", after)
+			w.And("l.id < ?", after)
 		}
-		sql := where.newest(req.GetStates(), limit+1)
-		leads, err := selectLeads(ctx, tx, sql, where.args...)
+		sql, args := newest(w, req.GetStates(), limit+1)
+		leads, err := selectLeads(ctx, tx, sql, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -43,73 +42,52 @@ func (s *Server) ListLeads(ctx context.Context, req *pb.ListLeadsRequest) (*pb.L
 	})
 }
 
-// where is a list of conditions; ? stands for the argument.
-type where struct {
-	conditions []string
-	args       []any
-}
-
-func (w *where) add(condition string, args ...any) {
-	for _, arg := range args {
-		w.args = append(w.args, arg)
-		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
-	}
-	w.conditions = append(w.conditions, condition)
-}
-
-func (w *where) sql() string {
-	if len(w.conditions) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.conditions, " AND ")
-}
-
 // newest selects the newest n leads. Of several states each gives its newest n by the index on state: asked for all states
 // at once, an engine would sort every lead that is in one of them.
-func (w *where) newest(states []pb.Lead_State, n int) string {
-	end := " ORDER BY l.id DESC LIMIT " + strconv.Itoa(n)
+func newest(w store.Where, states []pb.Lead_State, n int) (sql string, args []any) {
+	end := "ORDER BY l.id DESC LIMIT " + strconv.Itoa(n)
 	if len(states) == 1 {
-		w.add("l.state = ?", string(stateOf(states[0])))
+		w.And("l.state = ?", string(stateOf(states[0])))
 	}
 	if len(states) < 2 {
-		return selectLead + w.sql() + end
+		return w.Select(selectLead, end)
 	}
 	parts := make([]string, len(states))
 	for i, state := range states {
-		each := where{conditions: slices.Clone(w.conditions), args: w.args}
-		each.add("l.state = ?", string(stateOf(state)))
-		w.args = each.args
-		parts[i] = "SELECT id FROM (SELECT l.id AS id" + fromLead + each.sql() + end + ") s" + strconv.Itoa(i)
+		arg := w.Arg(string(stateOf(state))) // of the whole statement
+		each := w
+		each.And("l.state = " + arg)
+		sql, args = each.Select("SELECT l.id AS id"+fromLead, end)
+		parts[i] = "SELECT id FROM (" + sql + ") s" + strconv.Itoa(i)
 	}
-	return selectLead + " WHERE l.id IN (" + strings.Join(parts, " UNION ALL ") + ")" + end
+	return selectLead + " WHERE l.id IN (" + strings.Join(parts, " UNION ALL ") + ") " + end, args
 }
 
 // last is behind every text that begins with what stands before it.
 const last = "\U0010FFFF"
 
 // filters are all but the states.
-func filters(req *pb.ListLeadsRequest) *where {
-	w := &where{}
+func filters(req *pb.ListLeadsRequest) (w store.Where) {
 	if mail := req.GetMail(); mail != "" {
 		normal, _ := party.NormalizeMail(mail)
-		w.add("p.match_key = ?", "m:"+normal)
+		w.And("p.match_key = ?", "m:"+normal)
 	}
 	if domain := req.GetCompanyDomain(); domain != "" {
 		normal, _ := party.NormalizeDomain(domain)
-		w.add("c.match_key = ?", "d:"+normal)
+		w.And("c.match_key = ?", "d:"+normal)
 	}
 	if channel := req.GetChannel(); channel != "" {
-		w.add("l.first_channel = ?", channel)
+		w.And("l.first_channel = ?", channel)
 	}
 	if id := req.GetImportId(); id != "" {
-		w.add("l.import_id = ?", id)
+		w.And("l.import_id = ?", id)
 	}
 	if id := req.GetJourneyId(); id != "" {
-		w.add("l.journey_id = ?", id)
+		w.And("l.journey_id = ?", id)
 	}
 	if q := req.GetQ(); q != "" {
 		mail, company := strings.ToLower(party.Fold(q)), party.CompanyKey(q)
-		w.add(`l.id IN (
+		w.And(`l.id IN (
 			SELECT l1.id FROM people p1 JOIN leads l1 ON l1.person_id = p1.id WHERE p1.match_key >= ? AND p1.match_key < ?
 			UNION
 			SELECT l2.id FROM companies c2 JOIN leads l2 ON l2.company_id = c2.id WHERE c2.name_key >= ? AND c2.name_key < ?)`,
