@@ -99,21 +99,12 @@ func (w *World) drain() (moved bool, stuck []string) {
 			}
 			n, err := w.take(p, source, 1000)
 			moved = moved || n > 0
-			if err == nil && n == 0 {
-				p.readTo[source] = w.sourceOf(source).commits
-			}
 			if err != nil {
 				stuck = append(stuck, fmt.Sprintf("%s: %v", source, err))
 			}
 		}
 	}
 	return moved, stuck
-}
-
-// news tells whether a source has committed anything since it was read to its end.
-func (w *World) news(p *process, source string) bool {
-	read, ok := p.readTo[source]
-	return !ok || read != w.sourceOf(source).commits
 }
 
 // nextTimer sets the clocks to when the next job is due; false when there is none.

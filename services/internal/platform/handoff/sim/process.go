@@ -49,7 +49,7 @@ type process struct {
 	subs    *event.Subscriber
 	sources []string // names of the subscriptions
 
-	// commits counts; readTo is that of a source when the subscription had read all of it, while the world heals.
+	// commits counts; readTo is that of a source when the subscription had read all of it.
 	commits int64
 	readTo  map[string]int64
 	// dirty is set when something was committed since the ledger was read.

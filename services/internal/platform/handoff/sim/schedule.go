@@ -108,12 +108,15 @@ func (s Step) String() string {
 func Generate(seed uint64) []Step {
 	r := rand.New(rand.NewPCG(seed, 0x7461_7375_6b69)) //nolint:gosec // to be repeated, not to be secret
 	busy := r.IntN(len(routes))                        // one route has most of the traffic
-	steps := make([]Step, 0, 64)
+	steps := make([]Step, 0, 65)
 	calm := 4 + r.IntN(20) // one step in so many goes wrong
-	for range 15 + r.IntN(45) {
+	for range 15 + r.IntN(50) {
 		s := generate(r, busy)
 		if r.IntN(calm) == 0 {
 			s.Fault, s.Nth = faults[r.IntN(len(faults))], 1+r.IntN(2)
+			if s.Fault == HookFails || s.Fault == HookCrashes { // hooks are rarer than commits
+				s.Op, s.How, s.Nth = []Op{Work, Feed}[r.IntN(2)], pass, 1
+			}
 		}
 		steps = append(steps, s)
 	}
@@ -124,7 +127,7 @@ var weights = []struct {
 	op Op
 	w  int
 }{
-	{Offer, 10}, {Work, 30}, {Net, 14}, {Decide, 26}, {Race, 3}, {Feed, 22}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 5}, {Crash, 3},
+	{Offer, 7}, {Work, 28}, {Net, 14}, {Decide, 28}, {Race, 3}, {Feed, 24}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 5}, {Crash, 3},
 }
 
 func generate(r *rand.Rand, busy int) Step {
@@ -160,9 +163,10 @@ func generate(r *rand.Rand, busy int) Step {
 	case Net:
 		s.How = []string{pass, pass, pass, pass, lose, twice, late}[r.IntN(7)]
 	case Decide:
-		s.How = []string{
-			accept, accept, accept, reject, giveBack, giveBack, giveBack, assign, fulfil, fulfil, recall, recall, resubmit, resubmit, resubmit,
-		}[r.IntN(15)]
+		s.How = fitting
+		if r.IntN(4) == 0 {
+			s.How = []string{accept, reject, giveBack, assign, fulfil, recall, resubmit}[r.IntN(7)]
+		}
 	case Race:
 		s.N = 2 + r.IntN(5)
 	case Feed:

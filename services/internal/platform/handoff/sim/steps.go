@@ -25,7 +25,7 @@ func (w *World) do(s Step) {
 	case Offer:
 		w.offer(routes[s.Pick%len(routes)], s.N%4 == 0)
 	case Work:
-		if due := w.due(p); len(due) > 0 {
+		if p, due := w.busy(p); len(due) > 0 {
 			r := w.begin(p, due[s.Pick%len(due)], s.N == 1)
 			if s.How != pause {
 				w.through(r, s.How)
@@ -35,13 +35,17 @@ func (w *World) do(s Step) {
 		w.net(s)
 	case Decide:
 		if id, ok := w.known(s.Pick); ok {
-			w.command(s.How, id, s.N)
+			how := s.How
+			if how == fitting {
+				id, how = w.fitting(s.Pick, s.N/4) // the lower digits are the variant
+			}
+			w.command(how, id, s.N)
 		}
 	case Race:
 		w.race(s.Pick, s.N)
 	case Feed:
-		if len(p.sources) > 0 {
-			_, _ = w.take(p, p.sources[s.Pick%len(p.sources)], 1+s.N) // what fails now is tried again
+		if p, source, ok := w.unread(p, s.Pick); ok {
+			_, _ = w.take(p, source, 1+s.N) // what fails now is tried again
 		}
 	case Rewind:
 		if len(p.sources) > 0 {
@@ -75,7 +79,7 @@ func (w *World) person(name string) context.Context {
 }
 
 // maxHandoffs keeps the traffic of a schedule on few handoffs.
-const maxHandoffs = 6
+const maxHandoffs = 4
 
 // offer offers a new handoff. With gaps, its payload lacks what some receivers insist on.
 func (w *World) offer(r route, gaps bool) {
@@ -120,6 +124,17 @@ func (w *World) due(p *process) []jobs.Waiting {
 	return slices.DeleteFunc(all, func(j jobs.Waiting) bool { return j.RunAt.After(now) })
 }
 
+// busy is the process with due jobs, beginning with p, and its jobs.
+func (w *World) busy(p *process) (*process, []jobs.Waiting) {
+	for i := range w.procs {
+		q := w.procs[(p.i+i)%len(w.procs)]
+		if due := w.due(q); len(due) > 0 {
+			return q, due
+		}
+	}
+	return p, nil
+}
+
 func (w *World) waiting(p *process) []jobs.Waiting {
 	all, err := p.jobs.Waiting(w.ctx)
 	if err != nil {
@@ -158,8 +173,28 @@ func (w *World) take(p *process, source string, n int) (taken int, err error) {
 	}
 	if taken == 0 && err == nil {
 		p.commits = before // leases and cursors are news for nobody
+		p.readTo[source] = w.sourceOf(source).commits
 	}
 	return taken, err
+}
+
+// unread is a subscription for which there may be news, beginning with those of p.
+func (w *World) unread(p *process, pick int) (_ *process, source string, ok bool) {
+	for i := range w.procs {
+		q := w.procs[(p.i+i)%len(w.procs)]
+		for k := range q.sources {
+			if source := q.sources[(pick+k)%len(q.sources)]; w.news(q, source) {
+				return q, source, true
+			}
+		}
+	}
+	return p, "", false
+}
+
+// news tells whether a source has committed anything since it was read to its end.
+func (w *World) news(p *process, source string) bool {
+	read, ok := p.readTo[source]
+	return !ok || read != w.sourceOf(source).commits
 }
 
 // sourceOf is the process that a subscription reads.
@@ -173,6 +208,7 @@ func (w *World) sourceOf(subscription string) *process {
 }
 
 func (w *World) rewind(p *process, source string) {
+	delete(p.readTo, source)
 	w.living(p, func() {
 		_, _ = store.Write(w.ctx, p.db, func(tx store.Tx) (struct{}, error) { // a failure leaves things as they are
 			tx.Queue(`UPDATE subscriptions SET cursor = '' WHERE name = $1`, source)
@@ -190,6 +226,8 @@ const (
 	fulfil   = "fulfil"
 	recall   = "recall"
 	resubmit = "resubmit"
+	// fitting stands for one that fits the state when its step comes.
+	fitting = "fitting"
 )
 
 // legal says where a command may be given, and what comes of it at once.
@@ -205,6 +243,40 @@ var legal = map[string]struct {
 	fulfil:   {in, []string{accepted}, fulfilled},
 	recall:   {out, []string{offered}, ""},
 	resubmit: {out, []string{returned, expired}, offered},
+}
+
+// fitting is a command that fits what both ledgers say of a handoff, of the picked one if there is any for it.
+func (w *World) fitting(pick, n int) (id, name string) {
+	for i := range w.handoffs {
+		id, _ = w.known(pick + i)
+		here, there := w.states(id)
+		var choices []string
+		switch {
+		case here == returned || here == expired:
+			choices = []string{resubmit}
+		case there == offered:
+			choices = []string{accept, accept, giveBack, giveBack, reject, assign, accept, recall}
+		case there == accepted:
+			choices = []string{fulfil, fulfil, fulfil, assign}
+		default:
+			continue
+		}
+		return id, choices[n%len(choices)]
+	}
+	id, _ = w.known(pick)
+	return id, []string{recall, accept, fulfil, resubmit}[n%4]
+}
+
+// states are where a handoff stands at its sender and at its receiver.
+func (w *World) states(id string) (here, there string) {
+	for _, p := range w.procs {
+		if e, ok := p.ledger[id]; ok && e.side == out {
+			here = e.state
+		} else if ok {
+			there = e.state
+		}
+	}
+	return here, there
 }
 
 // command gives a command on a handoff, and checks the answer against the row.
