@@ -70,14 +70,14 @@ e2e: build $(BIN)/testcount ## run the scenarios in one process, and over separa
 	$(BIN)/testcount -modules e2e $(TESTCOUNT) -- -count=1 -timeout 20m ./...
 
 .PHONY: bench
-bench: build ## run the benchmarks on both engines; BENCH=regexp
+bench: build ## run the benchmarks on both engines; BENCH=regexp BENCHTIME=5s
 	@running=$$(tools/postgres.sh status --durable || true); \
 	TASUKI_TEST_POSTGRES_DSN=$$(tools/postgres.sh start --durable); \
 	export TASUKI_TEST_POSTGRES_DSN TASUKI_REQUIRE_POSTGRES=1 TASUKI_BIN="$(ROOT)/bin"; \
 	[ "$$running" = running ] || trap 'tools/postgres.sh stop --durable' EXIT; \
 	for module in $(MODULES); do \
-	  packages=$$(cd $$module && grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u); \
-	  [ -z "$$packages" ] || (cd $$module && go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -p 1 -timeout 30m $$packages); \
+	  packages=$$(cd $$module && { grep -rl --include='*_test.go' '^func Benchmark' . || true; } | xargs -r -n1 dirname | sort -u); \
+	  [ -z "$$packages" ] || (cd $$module && go test -run '^$$' -bench '$(or $(BENCH),.)' $(if $(BENCHTIME),-benchtime $(BENCHTIME)) -benchmem -p 1 -timeout 30m $$packages); \
 	done
 
 # Without SEED, every day plays other schedules.

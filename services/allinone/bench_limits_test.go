@@ -125,9 +125,9 @@ func TestEchoAnswersLikeACapture(t *testing.T) {
 	h, authorization := inProcess(t, func(d access.Department) string { return "sqlite:" + filepath.Join(data, string(d)+".db") })
 	c := &restClient{url: h.url, token: authorization}
 	lead := &marketingv1.Lead{}
-	var real, echoed any
+	var captured, echoed any
 	text := c.text(t, http.MethodPost, restPath, "application/json", captureBody, lead)
-	if err := json.Unmarshal(text, &real); err != nil {
+	if err := json.Unmarshal(text, &captured); err != nil {
 		t.Fatal(err)
 	}
 	if lead.GetState() != marketingv1.Lead_STATE_MAL {
@@ -136,15 +136,15 @@ func TestEchoAnswersLikeACapture(t *testing.T) {
 	if err := json.Unmarshal(captureAnswer, &echoed); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(shape(real), shape(echoed)); diff != "" {
+	if diff := cmp.Diff(shape(captured), shape(echoed)); diff != "" {
 		t.Errorf("testdata/lead.json is not what a capture answers (-capture +testdata):\n%s\nA capture answered:\n%s", diff, text)
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, captureAnswer); err != nil {
 		t.Fatal(err)
 	}
-	if real, echoed := len(text), compact.Len(); real < echoed*9/10 || real > echoed*11/10 {
-		t.Errorf("a capture is answered with %d bytes, the echo with %d", real, echoed)
+	if got, want := len(text), compact.Len(); got < want*9/10 || got > want*11/10 {
+		t.Errorf("a capture is answered with %d bytes, the echo with %d", got, want)
 	}
 }
 

@@ -38,9 +38,9 @@ type sample struct {
 	took  []time.Duration
 }
 
-// subject is one variant of a benchmark. Each client calls connect once and then its operation again and again.
+// subject is one variant of a benchmark. Each client calls connect once and then op again and again.
 type subject struct {
-	connect func() (op func() error, close func(), err error)
+	connect func() (op func() error, end func(), err error)
 	// cpu reads the CPU time that processes have used, by name.
 	cpu func() map[string]time.Duration
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -341,7 +342,16 @@ func (b *bare) sqliteSubject(t testing.TB, dsn string) subject {
 		_, err := commit.Exec()
 		return err
 	}
-	return subject{connect: func() (func() error, func(), error) { return write, func() {}, nil }}
+	return subject{
+		cpu: func() map[string]time.Duration {
+			used, err := cpuOf(os.Getpid()) // it writes in this process
+			if err != nil {
+				t.Fatal(err)
+			}
+			return map[string]time.Duration{"": used}
+		},
+		connect: func() (func() error, func(), error) { return write, func() {}, nil },
+	}
 }
 
 // bareSubject writes the rows of the capture of token, which is in the house's database, into an empty database of the
