@@ -135,7 +135,7 @@ lint-go: $(BIN)/golangci-lint ## lint the Go code of every module
 	@for module in $(MODULES) tools; do \
 	  if [ -z "$$(find $$module -name '*.go' -print -quit)" ]; then echo "$$module: no Go files yet"; continue; fi; \
 	  echo "golangci-lint $$module"; \
-	  (cd $$module && if [ $$module = tools ]; then export GOWORK=off; fi; $(BIN)/golangci-lint run --config $(ROOT)/.golangci.yml ./...) || failed=1; \
+	  (cd $$module && if [ $$module = tools ]; then export GOWORK=off; fi; $(BIN)/golangci-lint run --allow-parallel-runners --config $(ROOT)/.golangci.yml ./...) || failed=1; \
 	done; exit $${failed:-0}
 
 .PHONY: fmt
