@@ -14,7 +14,7 @@
 //   - every change of state had its effect (hook) exactly once
 //   - a command that is legal succeeds, and one that is not does nothing
 //   - every clock that runs out rings, is counted and told once
-//   - at the end both ledgers say the same, and nothing waits
+//   - at the end both ledgers say the same, the engine's own comparison finds nothing, and nothing waits
 //
 // A schedule that fails is cut down to the fewest steps that still fail. Steps name what they act on by its place in a list,
 // so that every list of steps is a schedule.

@@ -42,6 +42,7 @@ func (w *World) heal() {
 		if timers++; timers > healTimers || !w.nextTimer() {
 			w.settled()
 			w.clocks()
+			w.compared()
 			return
 		}
 	}
@@ -158,6 +159,21 @@ func (w *World) settled() {
 			w.fail("the ledgers disagree at the end", "%s: decision %v at the sender and %v at the receiver", id, s.GetDecision(), r.GetDecision())
 		case !proto.Equal(s.GetFulfilledAt(), r.GetFulfilledAt()) || !proto.Equal(s.GetPayload(), r.GetPayload()):
 			w.fail("the ledgers disagree at the end", "%s: fulfilment or payload differ", id)
+		}
+	}
+}
+
+// compared checks that the engine's own comparison finds nothing either.
+func (w *World) compared() {
+	for _, p := range w.procs {
+		reports, err := p.engine.Reconcile(w.ctx, true)
+		if err != nil {
+			w.fail("the ledgers disagree at the end", "reconcile at %s: %v", p.name(), err)
+		}
+		for _, r := range reports {
+			if r.GetDifferent() > 0 || r.GetError() != "" {
+				w.fail("the ledgers disagree at the end", "says %s of %s: %v", p.name(), r.GetTo(), r)
+			}
 		}
 	}
 }

@@ -99,8 +99,26 @@ func (r *run) wait(req *request) (any, error) {
 
 // begin runs a job up to its first call, or to its end.
 func (w *World) begin(p *process, job jobs.Waiting, forget bool) *run {
-	r := &run{p: p}
 	runner := p.jobs
+	return w.spawn(p, func(ctx context.Context) {
+		if w.plant.Lose != "" && job.Kind == w.plant.Lose {
+			_ = runner.Complete(ctx, job.ID) // what is planted cannot fail for long
+			return
+		}
+		err := runner.Work(ctx, job.ID)
+		if w.plant.Work != nil {
+			err = w.plant.Work(err)
+		}
+		if err == nil && !forget {
+			_ = runner.Complete(ctx, job.ID) // a job whose end is not noted runs again
+		}
+		w.lastWork = err
+	})
+}
+
+// spawn runs work of a process up to its first call, or to its end.
+func (w *World) spawn(p *process, work func(ctx context.Context)) *run {
+	r := &run{p: p}
 	r.next, r.stop = iter.Pull(func(yield func(struct{}) bool) {
 		r.yield = yield
 		defer func() {
@@ -108,18 +126,7 @@ func (w *World) begin(p *process, job jobs.Waiting, forget bool) *run {
 				panic(v)
 			}
 		}()
-		if w.plant.Lose != "" && job.Kind == w.plant.Lose {
-			_ = runner.Complete(w.ctx, job.ID) // what is planted cannot fail for long
-			return
-		}
-		err := runner.Work(context.WithValue(w.ctx, runKey{}, r), job.ID)
-		if w.plant.Work != nil {
-			err = w.plant.Work(err)
-		}
-		if err == nil && !forget {
-			_ = runner.Complete(w.ctx, job.ID) // a job whose end is not noted runs again
-		}
-		w.lastWork = err
+		work(context.WithValue(w.ctx, runKey{}, r))
 	})
 	w.runs = append(w.runs, r)
 	w.resume(r)

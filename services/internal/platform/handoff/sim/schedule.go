@@ -16,6 +16,8 @@ const (
 	Offer Op = "offer"
 	// Work runs a due job of Dept. How is what becomes of its calls; N is 1 when the runner forgets that it is done.
 	Work Op = "work"
+	// Compare lets Dept compare its ledger with those of its receivers, and mend it. How is as for Work.
+	Compare Op = "compare"
 	// Net decides about an open call or a stray message.
 	Net Op = "net"
 	// Decide gives command How on a handoff; N chooses the etag, and now and then the wrong side.
@@ -89,6 +91,8 @@ func (s Step) String() string {
 		fmt.Fprintf(&b, " handoff %d: %s n=%d", s.Pick, s.How, s.N)
 	case Race:
 		fmt.Fprintf(&b, " handoff %d: %d people", s.Pick, s.N)
+	case Compare:
+		fmt.Fprintf(&b, " ledgers of %s: %s", departments[s.Dept], s.How)
 	case Feed, Rewind:
 		fmt.Fprintf(&b, " source %d of %s n=%d", s.Pick, departments[s.Dept], s.N)
 	case Cut:
@@ -127,7 +131,7 @@ var weights = []struct {
 	op Op
 	w  int
 }{
-	{Offer, 7}, {Work, 28}, {Net, 14}, {Decide, 28}, {Race, 3}, {Feed, 24}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 5}, {Crash, 3},
+	{Offer, 7}, {Work, 28}, {Compare, 3}, {Net, 14}, {Decide, 28}, {Race, 3}, {Feed, 24}, {Rewind, 1}, {Cut, 2}, {Mend, 3}, {Jump, 5}, {Crash, 3},
 }
 
 func generate(r *rand.Rand, busy int) Step {
@@ -158,6 +162,11 @@ func generate(r *rand.Rand, busy int) Step {
 			s.N = 1
 		}
 		if r.IntN(3) > 0 {
+			s.Dept = on.from
+		}
+	case Compare:
+		s.How = []string{pass, pass, pause, pause, lose, deaf, twice, late}[r.IntN(8)]
+		if r.IntN(2) > 0 {
 			s.Dept = on.from
 		}
 	case Net:

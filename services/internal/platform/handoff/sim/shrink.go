@@ -47,7 +47,7 @@ func simplify(steps []Step, still func([]Step) bool) []Step {
 			func(s *Step) { s.N = 0 },
 			func(s *Step) { s.Pick = 0 },
 			func(s *Step) {
-				if s.Op == Work || s.Op == Net {
+				if s.Op == Work || s.Op == Net || s.Op == Compare {
 					s.How = pass
 				}
 			},

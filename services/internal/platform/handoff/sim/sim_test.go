@@ -48,6 +48,7 @@ func TestSchedulesMeetEverything(t *testing.T) {
 	for _, m := range []string{"stray", "cut", "answer lost", "request lost", "twice", "outlives its sender"} {
 		want = append(want, "message: "+m)
 	}
+	want = append(want, "compared", "compared: FINDING_DECISION_NOT_APPLIED", "compared: FINDING_MISSING_AT_RECEIVER")
 	for _, what := range want {
 		if w.met[what] == 0 {
 			t.Errorf("never: %s", what)

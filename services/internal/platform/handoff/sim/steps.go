@@ -31,6 +31,11 @@ func (w *World) do(s Step) {
 				w.through(r, s.How)
 			}
 		}
+	case Compare:
+		r := w.compare(p)
+		if s.How != pause {
+			w.through(r, s.How)
+		}
 	case Net:
 		w.net(s)
 	case Decide:
@@ -141,6 +146,28 @@ func (w *World) waiting(p *process) []jobs.Waiting {
 		w.fail("the database fails", "%v", err)
 	}
 	return all
+}
+
+// compare lets a process compare its ledger with those of its receivers, and mend it. What is under way for a moment only
+// is no difference, so a while passes before.
+func (w *World) compare(p *process) *run {
+	engine := p.engine
+	p.clock.Advance(2 * time.Minute)
+	return w.spawn(p, func(ctx context.Context) {
+		w.met["compared"]++
+		reports, err := engine.Reconcile(access.WithActor(ctx, access.System("nightly")), false)
+		if err != nil && !w.sleeves.fired {
+			w.fail("a legal command fails", "reconcile at %s: %v", p.name(), err)
+		}
+		for _, r := range reports {
+			for _, d := range r.GetDifferences() {
+				w.met["compared: "+d.GetFinding().String()]++
+				if !d.GetMended() && !w.sleeves.fired {
+					w.fail("a difference cannot be mended", "%v", d)
+				}
+			}
+		}
+	})
 }
 
 func (w *World) net(s Step) {
