@@ -97,11 +97,11 @@ func (c *feedCmd) follow(ctx context.Context, token string, cursor *string, out 
 		if err != nil {
 			return err
 		}
-		if err := statusOf(text); resp.StatusCode < http.StatusInternalServerError {
+		err = statusOf(text)
+		if resp.StatusCode < http.StatusInternalServerError {
 			return &refusedError{err}
-		} else {
-			return err
 		}
+		return err
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 64<<20)
