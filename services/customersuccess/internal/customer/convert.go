@@ -6,11 +6,11 @@ import (
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
 )
 
@@ -28,9 +28,9 @@ func (s *Store) event(c *Customer, journeyID string, data proto.Message) event.E
 // Subject is how events and handoffs name a customer.
 func Subject(id string) string { return "customer/" + id }
 
-func stateChanged(c *Customer, t history.Transition) proto.Message {
+func stateChanged(c *Customer, t history.Transition[State]) proto.Message {
 	return &pb.CustomerStateChanged{
-		CustomerId: c.ID, AccountId: c.AccountID, From: stateProto(State(t.From)), To: stateProto(State(t.To)),
+		CustomerId: c.ID, AccountId: c.AccountID, From: stateProto(t.From), To: stateProto(t.To),
 		Reason: t.Reason, Note: t.Note,
 	}
 }

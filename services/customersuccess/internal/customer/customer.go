@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 
@@ -81,7 +81,7 @@ type Customer struct {
 	Version              int64
 	CreatedAt, UpdatedAt time.Time
 
-	moved []history.Transition
+	moved []history.Transition[State]
 	dirty bool // changed since it was read; the version is the next already
 }
 
@@ -98,7 +98,7 @@ func (c *Customer) touch(now time.Time) {
 func (c *Customer) Create(actor access.Actor, note string, now time.Time) {
 	c.touch(now)
 	c.State, c.StateSince, c.CreatedAt = HandedOver, now, now
-	c.moved = append(c.moved, history.Transition{To: string(HandedOver), At: now, Actor: actor, Note: note})
+	c.moved = append(c.moved, history.Transition[State]{To: HandedOver, At: now, Actor: actor, Note: note})
 }
 
 // can reports whether the command is legal now, as an ILLEGAL_TRANSITION that names those that are.
@@ -120,8 +120,8 @@ func (c *Customer) move(command Command, actor access.Actor, reason, note string
 	}
 	c.touch(now)
 	to := arrows[c.State][command]
-	c.moved = append(c.moved, history.Transition{
-		From: string(c.State), To: string(to), At: now, Actor: actor, Reason: reason,
+	c.moved = append(c.moved, history.Transition[State]{
+		From: c.State, To: to, At: now, Actor: actor, Reason: reason,
 		Note: note, InFrom: now.Sub(c.StateSince),
 	})
 	c.State, c.StateSince = to, now

@@ -57,7 +57,7 @@ func TestEveryCommandInEveryState(t *testing.T) {
 				if to == state {
 					return
 				}
-				if len(c.moved) != 1 || c.moved[0].From != string(state) || c.moved[0].To != string(to) || c.moved[0].InFrom != time.Hour {
+				if len(c.moved) != 1 || c.moved[0].From != state || c.moved[0].To != to || c.moved[0].InFrom != time.Hour {
 					t.Fatalf("history %+v", c.moved)
 				}
 			})

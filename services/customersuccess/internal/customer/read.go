@@ -6,6 +6,7 @@ import (
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -35,9 +36,11 @@ func (s *Server) full(ctx context.Context, tx store.Tx, c *Customer) (*pb.Custom
 	if p.Handovers, err = documents(ctx, tx, c.ID); err != nil {
 		return nil, err
 	}
-	if p.Transitions, err = transitions.List(ctx, tx, c.ID); err != nil {
+	moves, err := transitions.List(ctx, tx, c.ID)
+	if err != nil {
 		return nil, err
 	}
+	p.Transitions = history.Protos(moves)
 	book, err := subscription.Load(ctx, tx, c.ID)
 	if err != nil {
 		return nil, err

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -22,7 +22,7 @@ const columns = `id, version, account_id, journey_id, person_id, company_name, c
 
 const placeholders = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23`
 
-var transitions = history.Table{Name: "customer_transitions", Key: "customer_id"}
+var transitions = history.Table[State]{Name: "customer_transitions", Key: "customer_id"}
 
 // why is what is kept of an override besides its tier and end.
 type why struct {

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 
@@ -110,7 +110,7 @@ type Plan struct {
 	Version              int64
 	CreatedAt, UpdatedAt time.Time
 
-	moved []history.Transition
+	moved []history.Transition[State]
 	dirty bool // changed since it was read; the version is the next already
 }
 
@@ -131,7 +131,7 @@ func NewPlan(t Template, start civil.Date, actor access.Actor, now time.Time) *P
 		p.Milestones = append(p.Milestones, Milestone{TemplateMilestone: m, State: Open})
 	}
 	p.schedule(start)
-	p.moved = append(p.moved, history.Transition{To: string(Planned), At: now, Actor: actor})
+	p.moved = append(p.moved, history.Transition[State]{To: Planned, At: now, Actor: actor})
 	return p
 }
 
@@ -188,8 +188,8 @@ func (p *Plan) move(c command, actor access.Actor, reason, note string, now time
 		return err
 	}
 	to := arrows[p.State][c]
-	p.moved = append(p.moved, history.Transition{
-		From: string(p.State), To: string(to), At: now, Actor: actor, Reason: reason,
+	p.moved = append(p.moved, history.Transition[State]{
+		From: p.State, To: to, At: now, Actor: actor, Reason: reason,
 		Note: note, InFrom: now.Sub(p.StateSince),
 	})
 	p.touch(now)

@@ -14,6 +14,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -54,8 +55,8 @@ func (s *Server) GetOnboardingPlan(ctx context.Context, req *pb.GetOnboardingPla
 
 func (s *Server) full(ctx context.Context, tx store.Tx, p *Plan) (*pb.OnboardingPlan, error) {
 	out := p.proto(s.today())
-	var err error
-	out.Transitions, err = transitions.List(ctx, tx, p.ID)
+	moves, err := transitions.List(ctx, tx, p.ID)
+	out.Transitions = history.Protos(moves)
 	return out, err
 }
 

@@ -7,12 +7,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -23,7 +23,7 @@ const columns = `id, version, customer_id, journey_id, handoff_id, template, sta
 
 const placeholders = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15`
 
-var transitions = history.Table{Name: "onboarding_plan_transitions", Key: "plan_id"}
+var transitions = history.Table[State]{Name: "onboarding_plan_transitions", Key: "plan_id"}
 
 // defaultTemplate is the one that plans are made from.
 const defaultTemplate = "default"

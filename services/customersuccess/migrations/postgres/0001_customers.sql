@@ -32,18 +32,18 @@ CREATE INDEX customers_domain ON customers (company_domain);
 CREATE INDEX customers_journey ON customers (journey_id);
 
 CREATE TABLE customer_transitions (
-	customer_id    uuid        NOT NULL REFERENCES customers (id),
-	version        bigint      NOT NULL,
-	from_state     text        NOT NULL,
-	to_state       text        NOT NULL,
-	at             timestamptz NOT NULL,
-	actor_kind     text        NOT NULL,
-	actor_id       text        NOT NULL,
-	actor_name     text        NOT NULL,
-	reason         text        NOT NULL,
-	note           text        NOT NULL,
-	micros_in_from bigint      NOT NULL,
-	PRIMARY KEY (customer_id, version)
+	customer_id     uuid        NOT NULL REFERENCES customers (id),
+	seq             bigint      NOT NULL, -- the version of the thing after it
+	from_state      text        NOT NULL,
+	to_state        text        NOT NULL,
+	at              timestamptz NOT NULL,
+	actor_kind      text        NOT NULL,
+	actor_id        text        NOT NULL,
+	actor_name      text        NOT NULL,
+	reason          text        NOT NULL,
+	note            text        NOT NULL,
+	time_in_from_us bigint      NOT NULL, -- microseconds spent in from_state
+	PRIMARY KEY (customer_id, seq)
 );
 
 -- contact_key tells people apart: person id, mail address or name.

@@ -60,18 +60,18 @@ CREATE TABLE onboarding_milestones (
 );
 
 CREATE TABLE onboarding_plan_transitions (
-	plan_id        uuid        NOT NULL REFERENCES onboarding_plans (id),
-	version        bigint      NOT NULL,
-	from_state     text        NOT NULL,
-	to_state       text        NOT NULL,
-	at             timestamptz NOT NULL,
-	actor_kind     text        NOT NULL,
-	actor_id       text        NOT NULL,
-	actor_name     text        NOT NULL,
-	reason         text        NOT NULL,
-	note           text        NOT NULL,
-	micros_in_from bigint      NOT NULL,
-	PRIMARY KEY (plan_id, version)
+	plan_id         uuid        NOT NULL REFERENCES onboarding_plans (id),
+	seq             bigint      NOT NULL, -- the version of the thing after it
+	from_state      text        NOT NULL,
+	to_state        text        NOT NULL,
+	at              timestamptz NOT NULL,
+	actor_kind      text        NOT NULL,
+	actor_id        text        NOT NULL,
+	actor_name      text        NOT NULL,
+	reason          text        NOT NULL,
+	note            text        NOT NULL,
+	time_in_from_us bigint      NOT NULL, -- microseconds spent in from_state
+	PRIMARY KEY (plan_id, seq)
 );
 
 INSERT INTO onboarding_templates (code, label_ja, label_en) VALUES ('default', '標準オンボーディング', 'Standard onboarding');

@@ -32,18 +32,18 @@ CREATE INDEX customers_domain ON customers (company_domain);
 CREATE INDEX customers_journey ON customers (journey_id);
 
 CREATE TABLE customer_transitions (
-	customer_id    TEXT        NOT NULL REFERENCES customers (id),
-	version        BIGINT      NOT NULL,
-	from_state     TEXT        NOT NULL,
-	to_state       TEXT        NOT NULL,
-	at             TIMESTAMP NOT NULL,
-	actor_kind     TEXT        NOT NULL,
-	actor_id       TEXT        NOT NULL,
-	actor_name     TEXT        NOT NULL,
-	reason         TEXT        NOT NULL,
-	note           TEXT        NOT NULL,
-	micros_in_from BIGINT      NOT NULL,
-	PRIMARY KEY (customer_id, version)
+	customer_id     TEXT        NOT NULL REFERENCES customers (id),
+	seq             BIGINT      NOT NULL, -- the version of the thing after it
+	from_state      TEXT        NOT NULL,
+	to_state        TEXT        NOT NULL,
+	at              TIMESTAMP NOT NULL,
+	actor_kind      TEXT        NOT NULL,
+	actor_id        TEXT        NOT NULL,
+	actor_name      TEXT        NOT NULL,
+	reason          TEXT        NOT NULL,
+	note            TEXT        NOT NULL,
+	time_in_from_us BIGINT      NOT NULL, -- microseconds spent in from_state
+	PRIMARY KEY (customer_id, seq)
 );
 
 -- contact_key tells people apart: person id, mail address or name.

@@ -60,18 +60,18 @@ CREATE TABLE onboarding_milestones (
 );
 
 CREATE TABLE onboarding_plan_transitions (
-	plan_id        TEXT        NOT NULL REFERENCES onboarding_plans (id),
-	version        BIGINT      NOT NULL,
-	from_state     TEXT        NOT NULL,
-	to_state       TEXT        NOT NULL,
-	at             TIMESTAMP NOT NULL,
-	actor_kind     TEXT        NOT NULL,
-	actor_id       TEXT        NOT NULL,
-	actor_name     TEXT        NOT NULL,
-	reason         TEXT        NOT NULL,
-	note           TEXT        NOT NULL,
-	micros_in_from BIGINT      NOT NULL,
-	PRIMARY KEY (plan_id, version)
+	plan_id         TEXT        NOT NULL REFERENCES onboarding_plans (id),
+	seq             BIGINT      NOT NULL, -- the version of the thing after it
+	from_state      TEXT        NOT NULL,
+	to_state        TEXT        NOT NULL,
+	at              TIMESTAMP NOT NULL,
+	actor_kind      TEXT        NOT NULL,
+	actor_id        TEXT        NOT NULL,
+	actor_name      TEXT        NOT NULL,
+	reason          TEXT        NOT NULL,
+	note            TEXT        NOT NULL,
+	time_in_from_us BIGINT      NOT NULL, -- microseconds spent in from_state
+	PRIMARY KEY (plan_id, seq)
 );
 
 INSERT INTO onboarding_templates (code, label_ja, label_en) VALUES ('default', '標準オンボーディング', 'Standard onboarding');

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
@@ -147,12 +146,8 @@ func touchOf(p *typev1.Touch) *Touch {
 }
 
 func (t Transition) message() *typev1.Transition {
-	p := &typev1.Transition{
-		From: t.From.String(), To: t.To.String(), At: timestamppb.New(t.At), Actor: t.Actor.Proto(), Reason: t.Reason, Note: t.Note,
-	}
-	if t.From.State != "" {
-		p.TimeInFrom = durationpb.New(t.InFrom)
-	}
+	p := t.row().Proto()
+	p.From, p.To = t.From.String(), t.To.String()
 	return p
 }
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -135,11 +135,13 @@ func one(ctx context.Context, tx store.Tx, id, lock string) (*Opportunity, error
 }
 
 const (
-	insert           = `INSERT INTO opportunities (` + columns + `) VALUES (` + values + `)`
-	update           = `UPDATE opportunities SET (` + columns + `) = (` + values + `) WHERE id = $1`
-	insertTransition = `INSERT INTO opportunity_transitions (opportunity_id, version, from_state, from_stage, to_state, to_stage,
-		at, actor_kind, actor_id, actor_name, reason, note, in_from_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	insert = `INSERT INTO opportunities (` + columns + `) VALUES (` + values + `)`
+	update = `UPDATE opportunities SET (` + columns + `) = (` + values + `) WHERE id = $1`
 )
+
+var transitions = history.Table[State]{
+	Name: "opportunity_transitions", Key: "opportunity_id", Extra: []string{"from_stage", "to_stage"},
+}
 
 // Save queues what happened to a deal since it was read: the row, which must have been read for update, its transitions, and
 // the events that tell makes of each fact. Nothing is queued when nothing happened.
@@ -157,36 +159,31 @@ func Save(ctx context.Context, tx store.Tx, log *event.Log, o *Opportunity, tell
 	events := make([]event.Event, len(facts))
 	for i, f := range facts {
 		if f.Kind != FactUpdated {
-			t := f.Transition
-			tx.Queue(insertTransition, o.ID, f.After.Version, string(t.From.State), t.From.Stage, string(t.To.State), t.To.Stage,
-				t.At, string(t.Actor.Kind), t.Actor.ID, t.Actor.Name, t.Reason, t.Note, t.InFrom.Microseconds())
+			transitions.Append(tx, o.ID, f.After.Version, f.Transition.row())
 		}
 		events[i] = tell(f)
 	}
 	return log.Append(ctx, tx, events...)
 }
 
-type transitionRow struct {
-	FromState, FromStage, ToState, ToStage string
-	At                                     time.Time
-	ActorKind, ActorID, ActorName          string
-	Reason, Note                           string
-	InFromUs                               int64
+func (t Transition) row() history.Transition[State] {
+	return history.Transition[State]{
+		From: t.From.State, To: t.To.State, At: t.At, Actor: t.Actor, Reason: t.Reason, Note: t.Note, InFrom: t.InFrom,
+		Extra: []string{t.From.Stage, t.To.Stage},
+	}
 }
 
 // History reads every change of state or stage, the oldest first.
 func History(ctx context.Context, tx store.Tx, id string) ([]Transition, error) {
-	rows, err := store.Select[transitionRow](ctx, tx, `SELECT from_state, from_stage, to_state, to_stage, at, actor_kind,
-		actor_id, actor_name, reason, note, in_from_us FROM opportunity_transitions WHERE opportunity_id = $1 ORDER BY version`, id)
+	rows, err := transitions.List(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Transition, len(rows))
 	for i, r := range rows {
 		out[i] = Transition{
-			From: Place{State: State(r.FromState), Stage: r.FromStage}, To: Place{State: State(r.ToState), Stage: r.ToStage},
-			At: r.At, Actor: access.Actor{Kind: access.Kind(r.ActorKind), ID: r.ActorID, Name: r.ActorName},
-			Reason: r.Reason, Note: r.Note, InFrom: time.Duration(r.InFromUs) * time.Microsecond,
+			From: Place{State: r.From, Stage: r.Extra[0]}, To: Place{State: r.To, Stage: r.Extra[1]},
+			At: r.At, Actor: r.Actor, Reason: r.Reason, Note: r.Note, InFrom: r.InFrom,
 		}
 	}
 	return out, nil

@@ -49,20 +49,20 @@ CREATE INDEX opportunities_account_idx ON opportunities (account_id, created_at 
 CREATE INDEX opportunities_journey_idx ON opportunities (journey_id, created_at DESC, id DESC);
 
 CREATE TABLE opportunity_transitions (
-    opportunity_id uuid NOT NULL REFERENCES opportunities (id),
-    version        bigint NOT NULL, -- of the opportunity after it
-    from_state     text NOT NULL,
-    from_stage     text NOT NULL,
-    to_state       text NOT NULL,
-    to_stage       text NOT NULL,
-    at             timestamptz NOT NULL,
-    actor_kind     text NOT NULL,
-    actor_id       text NOT NULL,
-    actor_name     text NOT NULL,
-    reason         text NOT NULL,
-    note           text NOT NULL,
-    in_from_us     bigint NOT NULL, -- microseconds spent in from_state and from_stage
-    PRIMARY KEY (opportunity_id, version)
+    opportunity_id  uuid NOT NULL REFERENCES opportunities (id),
+    seq             bigint NOT NULL, -- the version of the thing after it
+    from_state      text NOT NULL,
+    from_stage      text NOT NULL,
+    to_state        text NOT NULL,
+    to_stage        text NOT NULL,
+    at              timestamptz NOT NULL,
+    actor_kind      text NOT NULL,
+    actor_id        text NOT NULL,
+    actor_name      text NOT NULL,
+    reason          text NOT NULL,
+    note            text NOT NULL,
+    time_in_from_us bigint NOT NULL, -- microseconds spent in from_state and from_stage
+    PRIMARY KEY (opportunity_id, seq)
 );
 
 CREATE TABLE contracts (

@@ -49,20 +49,20 @@ CREATE INDEX opportunities_account_idx ON opportunities (account_id, created_at 
 CREATE INDEX opportunities_journey_idx ON opportunities (journey_id, created_at DESC, id DESC);
 
 CREATE TABLE opportunity_transitions (
-    opportunity_id TEXT NOT NULL REFERENCES opportunities (id),
-    version        BIGINT NOT NULL, -- of the opportunity after it
-    from_state     TEXT NOT NULL,
-    from_stage     TEXT NOT NULL,
-    to_state       TEXT NOT NULL,
-    to_stage       TEXT NOT NULL,
-    at             TIMESTAMP NOT NULL,
-    actor_kind     TEXT NOT NULL,
-    actor_id       TEXT NOT NULL,
-    actor_name     TEXT NOT NULL,
-    reason         TEXT NOT NULL,
-    note           TEXT NOT NULL,
-    in_from_us     BIGINT NOT NULL, -- microseconds spent in from_state and from_stage
-    PRIMARY KEY (opportunity_id, version)
+    opportunity_id  TEXT NOT NULL REFERENCES opportunities (id),
+    seq             BIGINT NOT NULL, -- the version of the thing after it
+    from_state      TEXT NOT NULL,
+    from_stage      TEXT NOT NULL,
+    to_state        TEXT NOT NULL,
+    to_stage        TEXT NOT NULL,
+    at              TIMESTAMP NOT NULL,
+    actor_kind      TEXT NOT NULL,
+    actor_id        TEXT NOT NULL,
+    actor_name      TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    note            TEXT NOT NULL,
+    time_in_from_us BIGINT NOT NULL, -- microseconds spent in from_state and from_stage
+    PRIMARY KEY (opportunity_id, seq)
 );
 
 CREATE TABLE contracts (

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
@@ -55,16 +54,6 @@ func stateProto(s State) pb.WorkItem_State {
 }
 
 func stateOf(s pb.WorkItem_State) State { return State(strings.TrimPrefix(s.String(), "STATE_")) }
-
-func transitionProto(t Transition) *typev1.Transition {
-	out := &typev1.Transition{
-		From: string(t.From), To: string(t.To), At: timestamppb.New(t.At), Actor: t.Actor.Proto(), Reason: t.Reason, Note: t.Note,
-	}
-	if t.From != "" {
-		out.TimeInFrom = durationpb.New(t.InFrom)
-	}
-	return out
-}
 
 func activityProto(a activity.Activity) *pb.Activity {
 	return &pb.Activity{
@@ -160,7 +149,7 @@ func eventsOf(f Fact) ([]event.Event, error) {
 	case FactCreated:
 		e.Data = &pb.WorkItemCreated{WorkItem: item}
 	case FactMoved:
-		e.Data = &pb.WorkItemStateChanged{WorkItem: item, Transition: transitionProto(f.Transition)}
+		e.Data = &pb.WorkItemStateChanged{WorkItem: item, Transition: f.Transition.Proto()}
 	case FactAssigned:
 		e.Data = &pb.WorkItemAssigned{WorkItem: item, PreviousAssignee: f.Previous}
 	case FactActivity:

@@ -1,10 +1,8 @@
 package workitem
 
 import (
-	"time"
-
 	"github.com/tasuki-project/tasuki/services/insidesales/internal/activity"
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 )
 
 // FactKind is what kind of thing happened.
@@ -33,14 +31,8 @@ type Fact struct {
 	FirstTouch bool
 }
 
-// Transition is one change of state; From is empty for the first.
-type Transition struct {
-	From, To     State
-	At           time.Time
-	Actor        access.Actor
-	Reason, Note string
-	InFrom       time.Duration
-}
+// Transition is one change of state.
+type Transition = history.Transition[State]
 
 func (w *WorkItem) record(f Fact) {
 	f.After = *w

@@ -11,6 +11,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -73,7 +74,7 @@ func (s *Server) GetWorkItem(ctx context.Context, req *pb.GetWorkItemRequest) (*
 		if err != nil {
 			return nil, err
 		}
-		history, err := s.items.Transitions(ctx, tx, w.ID)
+		moves, err := s.items.Transitions(ctx, tx, w.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -85,9 +86,7 @@ func (s *Server) GetWorkItem(ctx context.Context, req *pb.GetWorkItemRequest) (*
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range history {
-			item.Transitions = append(item.Transitions, transitionProto(t))
-		}
+		item.Transitions = history.Protos(moves)
 		for _, a := range last {
 			item.LastActivities = append(item.LastActivities, activityProto(a))
 		}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/insidesales/internal/activity"
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -162,8 +162,7 @@ const insert = `INSERT INTO work_items (` + columns + `) VALUES ($1, $2, $3, $4,
 const update = `UPDATE work_items SET (` + columns + `) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
 	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) WHERE id = $1`
 
-const insertTransition = `INSERT INTO work_item_transitions (work_item_id, version, from_state, to_state, at, actor_kind,
-	actor_id, actor_name, reason, note, in_from_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+var transitions = history.Table[State]{Name: "work_item_transitions", Key: "work_item_id"}
 
 // Save queues what happened to a work item since it was read: the row, which must have been read for update, transitions,
 // activities and events. Nothing is queued when nothing happened.
@@ -181,9 +180,7 @@ func (s *Store) Save(ctx context.Context, tx store.Tx, w *WorkItem) error {
 	for _, f := range facts {
 		switch f.Kind {
 		case FactCreated, FactMoved:
-			t := f.Transition
-			tx.Queue(insertTransition, w.ID, f.After.Version, string(t.From), string(t.To), t.At, string(t.Actor.Kind),
-				t.Actor.ID, t.Actor.Name, t.Reason, t.Note, t.InFrom.Microseconds())
+			transitions.Append(tx, w.ID, f.After.Version, f.Transition)
 		case FactActivity:
 			activity.Insert(tx, f.Activity)
 		}
@@ -196,28 +193,7 @@ func (s *Store) Save(ctx context.Context, tx store.Tx, w *WorkItem) error {
 	return s.events.Append(ctx, tx, events...)
 }
 
-type transitionRow struct {
-	FromState, ToState            string
-	At                            time.Time
-	ActorKind, ActorID, ActorName string
-	Reason, Note                  string
-	InFromUs                      int64
-}
-
 // Transitions reads the history of a work item, oldest first.
 func (s *Store) Transitions(ctx context.Context, tx store.Tx, id string) ([]Transition, error) {
-	rows, err := store.Select[transitionRow](ctx, tx, `SELECT from_state, to_state, at, actor_kind, actor_id, actor_name,
-		reason, note, in_from_us FROM work_item_transitions WHERE work_item_id = $1 ORDER BY version`, id)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Transition, len(rows))
-	for i, r := range rows {
-		out[i] = Transition{
-			From: State(r.FromState), To: State(r.ToState), At: r.At, Reason: r.Reason, Note: r.Note,
-			Actor:  access.Actor{Kind: access.Kind(r.ActorKind), ID: r.ActorID, Name: r.ActorName},
-			InFrom: time.Duration(r.InFromUs) * time.Microsecond,
-		}
-	}
-	return out, nil
+	return transitions.List(ctx, tx, id)
 }

@@ -42,18 +42,18 @@ CREATE INDEX work_items_opportunity_idx ON work_items (opportunity_id) WHERE opp
 CREATE INDEX work_items_meeting_idx ON work_items (meeting_handoff_id) WHERE meeting_handoff_id IS NOT NULL;
 
 CREATE TABLE work_item_transitions (
-    work_item_id uuid NOT NULL REFERENCES work_items (id),
-    version      bigint NOT NULL, -- of the work item after it
-    from_state   text NOT NULL,
-    to_state     text NOT NULL,
-    at           timestamptz NOT NULL,
-    actor_kind   text NOT NULL,
-    actor_id     text NOT NULL,
-    actor_name   text NOT NULL,
-    reason       text NOT NULL,
-    note         text NOT NULL,
-    in_from_us   bigint NOT NULL, -- microseconds spent in from_state
-    PRIMARY KEY (work_item_id, version)
+    work_item_id    uuid NOT NULL REFERENCES work_items (id),
+    seq             bigint NOT NULL, -- the version of the thing after it
+    from_state      text NOT NULL,
+    to_state        text NOT NULL,
+    at              timestamptz NOT NULL,
+    actor_kind      text NOT NULL,
+    actor_id        text NOT NULL,
+    actor_name      text NOT NULL,
+    reason          text NOT NULL,
+    note            text NOT NULL,
+    time_in_from_us bigint NOT NULL, -- microseconds spent in from_state
+    PRIMARY KEY (work_item_id, seq)
 );
 
 CREATE TABLE activities (

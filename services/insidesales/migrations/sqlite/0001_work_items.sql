@@ -42,18 +42,18 @@ CREATE INDEX work_items_opportunity_idx ON work_items (opportunity_id) WHERE opp
 CREATE INDEX work_items_meeting_idx ON work_items (meeting_handoff_id) WHERE meeting_handoff_id IS NOT NULL;
 
 CREATE TABLE work_item_transitions (
-    work_item_id TEXT NOT NULL REFERENCES work_items (id),
-    version      BIGINT NOT NULL, -- of the work item after it
-    from_state   TEXT NOT NULL,
-    to_state     TEXT NOT NULL,
-    at           TIMESTAMP NOT NULL,
-    actor_kind   TEXT NOT NULL,
-    actor_id     TEXT NOT NULL,
-    actor_name   TEXT NOT NULL,
-    reason       TEXT NOT NULL,
-    note         TEXT NOT NULL,
-    in_from_us   BIGINT NOT NULL, -- microseconds spent in from_state
-    PRIMARY KEY (work_item_id, version)
+    work_item_id    TEXT NOT NULL REFERENCES work_items (id),
+    seq             BIGINT NOT NULL, -- the version of the thing after it
+    from_state      TEXT NOT NULL,
+    to_state        TEXT NOT NULL,
+    at              TIMESTAMP NOT NULL,
+    actor_kind      TEXT NOT NULL,
+    actor_id        TEXT NOT NULL,
+    actor_name      TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    note            TEXT NOT NULL,
+    time_in_from_us BIGINT NOT NULL, -- microseconds spent in from_state
+    PRIMARY KEY (work_item_id, seq)
 );
 
 CREATE TABLE activities (

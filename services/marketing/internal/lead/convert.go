@@ -141,10 +141,9 @@ func recycleReason(l *Lead) string {
 }
 
 func transitionProto(t Transition) *typev1.Transition {
-	return &typev1.Transition{
-		From: string(t.From), To: string(t.To), At: timeProto(t.At), Actor: t.Actor.Proto(), Reason: t.Reason, Note: t.Note,
-		TimeInFrom: durationpb.New(t.TimeInFrom),
-	}
+	p := t.Proto()
+	p.TimeInFrom = durationpb.New(t.InFrom) // leads tell it of the first too
+	return p
 }
 
 func splitMissing(list string) []string {

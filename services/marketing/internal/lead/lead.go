@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
@@ -76,13 +77,7 @@ var (
 )
 
 // Transition is one change of state.
-type Transition struct {
-	From, To     State
-	At           time.Time
-	TimeInFrom   time.Duration
-	Actor        access.Actor
-	Reason, Note string
-}
+type Transition = history.Transition[State]
 
 // Touch is one contact with our marketing.
 type Touch struct {
@@ -149,7 +144,7 @@ type Lead struct {
 func (l *Lead) move(to State, by access.Actor, reason, note string, now time.Time) {
 	t := Transition{From: l.State, To: to, At: now, Actor: by, Reason: reason, Note: note}
 	if l.State != "" {
-		t.TimeInFrom = max(0, now.Sub(l.StateSince))
+		t.InFrom = max(0, now.Sub(l.StateSince))
 	}
 	l.transitions = append(l.transitions, t)
 	l.State, l.StateSince = to, now

@@ -75,8 +75,8 @@ func TestCommands(t *testing.T) {
 			if moved != (len(l.transitions) == 1) {
 				t.Errorf("%s in %s: transitions %v", command, from, l.transitions)
 			}
-			if moved && l.transitions[0].TimeInFrom != time.Hour {
-				t.Errorf("%s in %s: spent %v", command, from, l.transitions[0].TimeInFrom)
+			if moved && l.transitions[0].InFrom != time.Hour {
+				t.Errorf("%s in %s: spent %v", command, from, l.transitions[0].InFrom)
 			}
 		}
 	}

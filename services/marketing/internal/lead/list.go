@@ -8,7 +8,7 @@ import (
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
-	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -107,36 +107,17 @@ func (s *Server) ListLeadTransitions(ctx context.Context, req *pb.ListLeadTransi
 		if _, err := get(ctx, tx, req.GetId()); err != nil {
 			return nil, err
 		}
-		rows, err := store.Select[transitionRow](ctx, tx, `
-			SELECT seq, from_state, to_state, at, micros_from, actor_kind, actor_id, actor_name, reason, note
-			FROM lead_transitions WHERE lead_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, req.GetId(), after, limit+1)
+		entries, err := transitions.Page(ctx, tx, req.GetId(), after, limit+1)
 		if err != nil {
 			return nil, err
 		}
-		rows, next := page.Cut(rows, limit, func(last transitionRow) string { return query.Encode(last.Seq) })
+		entries, next := page.Cut(entries, limit, func(last history.Entry[State]) string { return query.Encode(last.Seq) })
 		out := &pb.ListLeadTransitionsResponse{NextPageToken: next}
-		for _, r := range rows {
-			out.Transitions = append(out.Transitions, transitionProto(r.transition()))
+		for _, e := range entries {
+			out.Transitions = append(out.Transitions, transitionProto(e.Transition))
 		}
 		return out, nil
 	})
-}
-
-type transitionRow struct {
-	Seq                     int64
-	FromState, ToState      string
-	At                      time.Time
-	MicrosFrom              int64
-	ActorKind, ActorID      string
-	ActorName, Reason, Note string
-}
-
-func (r transitionRow) transition() Transition {
-	return Transition{
-		From: State(r.FromState), To: State(r.ToState), At: r.At, TimeInFrom: time.Duration(r.MicrosFrom) * time.Microsecond,
-		Actor:  access.Actor{Kind: access.Kind(r.ActorKind), ID: r.ActorID, Name: r.ActorName},
-		Reason: r.Reason, Note: r.Note,
-	}
 }
 
 // ListLeadTouches implements the contract.

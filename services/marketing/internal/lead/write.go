@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -32,6 +33,8 @@ func newTable(name, columns string) table {
 	return t
 }
 
+var transitions = history.Table[State]{Name: "lead_transitions", Key: "lead_id"}
+
 var (
 	peopleTable = newTable("people",
 		"id match_key full_name family given family_kana given_kana mail phone title consents created_at")
@@ -40,9 +43,8 @@ var (
 		first_touch last_touch touch_count transition_count score qualifying_action hot missing exclusion handoff_id chain_id
 		recycle_count last_reason wake_at notes version created_at updated_at`)
 	touchesTable     = newTable("lead_touches", "lead_id seq channel campaign action at source submission_id recorded_at")
-	transitionsTable = newTable("lead_transitions",
-		"lead_id seq from_state to_state at micros_from actor_kind actor_id actor_name reason note")
-	consentsTable = newTable("consent_records", "id person_id channel granted basis at source actor_id recorded_at")
+	transitionsTable = newTable(transitions.Name, strings.Join(transitions.Columns(), " "))
+	consentsTable    = newTable("consent_records", "id person_id channel granted basis at source actor_id recorded_at")
 )
 
 // put writes rows: a few travel with the commit, many are copied.
@@ -118,10 +120,7 @@ type writes struct {
 func (w *writes) save(l *Lead, now time.Time) {
 	for _, t := range l.transitions {
 		l.transitionCount++
-		w.transitions = append(w.transitions, []any{
-			l.ID, l.transitionCount, string(t.From), string(t.To), t.At,
-			t.TimeInFrom.Microseconds(), string(t.Actor.Kind), t.Actor.ID, t.Actor.Name, t.Reason, t.Note,
-		})
+		w.transitions = append(w.transitions, transitions.Row(l.ID, l.transitionCount, t))
 	}
 	l.Version++
 	l.UpdatedAt = now

@@ -81,17 +81,17 @@ CREATE TABLE lead_touches (
 CREATE UNIQUE INDEX lead_touches_submission_id_key ON lead_touches (submission_id) WHERE submission_id IS NOT NULL;
 
 CREATE TABLE lead_transitions (
-	lead_id     uuid        NOT NULL,
-	seq         bigint      NOT NULL,
-	from_state  text        NOT NULL,
-	to_state    text        NOT NULL,
-	at          timestamptz NOT NULL,
-	micros_from bigint      NOT NULL,
-	actor_kind  text        NOT NULL,
-	actor_id    text        NOT NULL,
-	actor_name  text        NOT NULL,
-	reason      text        NOT NULL,
-	note        text        NOT NULL,
+	lead_id         uuid        NOT NULL,
+	seq             bigint      NOT NULL,
+	from_state      text        NOT NULL,
+	to_state        text        NOT NULL,
+	at              timestamptz NOT NULL,
+	actor_kind      text        NOT NULL,
+	actor_id        text        NOT NULL,
+	actor_name      text        NOT NULL,
+	reason          text        NOT NULL,
+	note            text        NOT NULL,
+	time_in_from_us bigint      NOT NULL, -- microseconds spent in from_state
 	PRIMARY KEY (lead_id, seq)
 );
 

@@ -81,17 +81,17 @@ CREATE TABLE lead_touches (
 CREATE UNIQUE INDEX lead_touches_submission_id_key ON lead_touches (submission_id) WHERE submission_id IS NOT NULL;
 
 CREATE TABLE lead_transitions (
-	lead_id     TEXT      NOT NULL,
-	seq         BIGINT    NOT NULL,
-	from_state  TEXT      NOT NULL,
-	to_state    TEXT      NOT NULL,
-	at          TIMESTAMP NOT NULL,
-	micros_from BIGINT    NOT NULL,
-	actor_kind  TEXT      NOT NULL,
-	actor_id    TEXT      NOT NULL,
-	actor_name  TEXT      NOT NULL,
-	reason      TEXT      NOT NULL,
-	note        TEXT      NOT NULL,
+	lead_id         TEXT      NOT NULL,
+	seq             BIGINT    NOT NULL,
+	from_state      TEXT      NOT NULL,
+	to_state        TEXT      NOT NULL,
+	at              TIMESTAMP NOT NULL,
+	actor_kind      TEXT      NOT NULL,
+	actor_id        TEXT      NOT NULL,
+	actor_name      TEXT      NOT NULL,
+	reason          TEXT      NOT NULL,
+	note            TEXT      NOT NULL,
+	time_in_from_us BIGINT    NOT NULL, -- microseconds spent in from_state
 	PRIMARY KEY (lead_id, seq)
 ) WITHOUT ROWID;
 
