@@ -65,6 +65,11 @@ func (r *entry) ours() *ours {
 	return &ours{h.GetId(), h.GetKind(), h.GetAttempt(), r.state(), h.GetDelivery(), h.GetOfferedAt().AsTime()}
 }
 
+// moved reports whether the row has changed since it was compared: then what the receiver said is older than it.
+func (o *ours) moved(since *ours) bool {
+	return o != nil && since != nil && (o.attempt != since.attempt || o.state != since.state || o.delivery != since.delivery)
+}
+
 type oursRow struct {
 	ID, Kind  string
 	Attempt   int64
@@ -154,12 +159,12 @@ func (e *Engine) settle(ctx context.Context, report *handoffv1.PeerReconciliatio
 		if err != nil {
 			return false, err
 		}
-		var o *ours
+		var here *ours
 		if r != nil && r.side == Out {
-			o = r.ours()
+			here = r.ours()
 		}
-		again := judge(o, t, now)
-		if again == nil || again.finding != v.finding {
+		again := judge(here, t, now)
+		if again == nil || again.finding != v.finding || here.moved(o) {
 			v = nil
 			return false, nil
 		}
