@@ -104,6 +104,12 @@ func (c *contract) enrichOperation(operation object, method protoreflect.MethodD
 			content := operation["requestBody"].(object)["content"].(object)
 			content["text/csv"] = object{"schema": object{"type": "string", "contentMediaType": "text/csv"}, "example": sampleFile}
 			body["example"] = object{"contentType": "text/csv", "data": base64.StdEncoding.EncodeToString([]byte(sampleFile))}
+		default:
+			if whole := fieldOfType(method.Input(), schema["$ref"]); whole != nil {
+				if example := exampleOf(whole.Message(), nil); example != nil {
+					body["example"] = example
+				}
+			}
 		}
 	}
 	responses, _ := operation["responses"].(object)
@@ -138,6 +144,17 @@ func bodyOf(operation object) object {
 	content, _ := body["content"].(object)
 	media, _ := content["application/json"].(object)
 	return media
+}
+
+// fieldOfType finds the field of a request that is the whole body: the one of the type that a schema refers to.
+func fieldOfType(request protoreflect.MessageDescriptor, ref any) protoreflect.FieldDescriptor {
+	for i := range request.Fields().Len() {
+		field := request.Fields().Get(i)
+		if field.Message() != nil && ref == "#/components/schemas/"+string(field.Message().FullName()) {
+			return field
+		}
+	}
+	return nil
 }
 
 // fieldAt finds a field by its path of JSON or proto names, such as `amount.currencyCode`.

@@ -23,7 +23,8 @@ const (
 // samples are values that people recognise, by the name of the field, or by `Message.field` where the name alone says
 // too little. Fields without one appear in the example of a request only where they must.
 var samples = map[string]string{
-	"Consent.basis": "OPT_IN", "Consent.channel": "MAIL",
+	"Consent.basis": "OPT_IN", "Consent.channel": "MAIL", "Label.en": "No budget", "Label.ja": "予算なし",
+	"Policy.calendar": "company", "Policy.code": "MQL", "PolicyStep.escalate_to": "inside-sales/lead", "Queue.code": "enterprise",
 	"action": "demo_request", "assignee": "sato", "campaign": "2026 spring seminar", "channel": "WEB_FORM",
 	"code": "NO_BUDGET", "company_domain": "tasuki.example.co.jp", "company_name": "株式会社タスキ",
 	"currency_code": "JPY", "description": "見積を送る", "domain": "tasuki.example.co.jp", "family": "佐藤",
