@@ -18,24 +18,29 @@ import (
 )
 
 // rounds is how often the variants of a benchmark take turns: what disturbs the machine meanwhile disturbs all of them.
-const rounds = 3
+const rounds = 9
 
 // mostOps bounds a window, so that tables stay of the size of a small company's.
-const mostOps = 10_000
+const mostOps = 4_000
 
-// window is how long a variant runs in each round: -benchtime, one second if that is not a time.
+// window is how long a variant runs in each round: a third of -benchtime, of one second if that is not a time.
 func window() time.Duration {
 	if d, err := time.ParseDuration(flag.Lookup("test.benchtime").Value.String()); err == nil {
-		return d
+		return d / 3
 	}
-	return time.Second
+	return time.Second / 3
 }
 
-// sample is what one window measured.
+// sample is what one window, or several, measured.
 type sample struct {
-	rate  float64 // operations per second
-	cpuMS map[string]float64
-	took  []time.Duration
+	rate float64 // operations per second
+	took []time.Duration
+	cpu  map[string]time.Duration
+}
+
+// cpuMS is the CPU time per operation of processes by their name, in milliseconds.
+func (s sample) cpuMS(name string) float64 {
+	return s.cpu[name].Seconds() * 1000 / float64(len(s.took))
 }
 
 // subject is one variant of a benchmark. Each client calls connect once and then op again and again.
@@ -47,13 +52,13 @@ type subject struct {
 
 // load runs the subject from a number of clients for a window.
 func load(clients int, length time.Duration, s subject) (sample, error) {
-	ops, closers := make([]func() error, clients), make([]func(), clients)
+	ops := make([]func() error, clients)
 	for i := range clients {
 		op, end, err := s.connect()
 		if err != nil {
 			return sample{}, err
 		}
-		ops[i], closers[i] = op, end
+		ops[i] = op
 		defer end()
 	}
 	took, errs := make([][]time.Duration, clients), make([]error, clients)
@@ -78,62 +83,45 @@ func load(clients int, length time.Duration, s subject) (sample, error) {
 	}
 	wg.Wait()
 	elapsed := time.Since(began)
-	out := sample{took: slices.Concat(took...), cpuMS: map[string]float64{}}
+	out := sample{took: slices.Concat(took...), cpu: map[string]time.Duration{}}
 	for _, err := range errs {
 		if err != nil {
 			return sample{}, err
 		}
 	}
-	n := float64(len(out.took))
-	out.rate = n / elapsed.Seconds()
+	out.rate = float64(len(out.took)) / elapsed.Seconds()
 	if s.cpu != nil {
 		for name, after := range s.cpu() {
-			out.cpuMS[name] = (after - before[name]).Seconds() * 1000 / n
+			out.cpu[name] = after - before[name]
 		}
 	}
 	return out, nil
 }
 
-// takeTurns runs every subject once to warm up, and then all of them in turn, and returns the medians of the rounds.
+// takeTurns runs every subject once to warm up, and then all of them in turn. The rates that it returns are medians of the
+// rounds, everything else is of all rounds together.
 func takeTurns(b *testing.B, clients int, subjects ...subject) []sample {
 	b.Helper()
-	all := make([][]sample, len(subjects))
+	out, rates := make([]sample, len(subjects)), make([][]float64, len(subjects))
 	for round := range rounds + 1 {
 		for i, s := range subjects {
-			length := window()
-			if round == 0 {
-				length /= 3
-			}
-			got, err := load(clients, length, s)
+			got, err := load(clients, window(), s)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if round > 0 {
-				all[i] = append(all[i], got)
+			if round == 0 {
+				out[i].cpu = map[string]time.Duration{}
+				continue
+			}
+			rates[i] = append(rates[i], got.rate)
+			out[i].took = append(out[i].took, got.took...)
+			for name, used := range got.cpu {
+				out[i].cpu[name] += used
 			}
 		}
 	}
-	out := make([]sample, len(subjects))
-	for i := range subjects {
-		out[i] = middle(all[i])
-	}
-	return out
-}
-
-func middle(samples []sample) sample {
-	out := sample{cpuMS: map[string]float64{}}
-	var rates []float64
-	cpu := map[string][]float64{}
-	for _, s := range samples {
-		rates = append(rates, s.rate)
-		out.took = append(out.took, s.took...)
-		for name, ms := range s.cpuMS {
-			cpu[name] = append(cpu[name], ms)
-		}
-	}
-	out.rate = median(rates)
-	for name, values := range cpu {
-		out.cpuMS[name] = median(values)
+	for i := range out {
+		out[i].rate = median(rates[i])
 	}
 	return out
 }
