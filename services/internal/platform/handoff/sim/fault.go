@@ -15,6 +15,8 @@ type sleeves struct {
 	// fired tells that it happened; crashing is the process that dies of it.
 	fired    bool
 	crashing *process
+	// total counts the faults that have happened in the schedule: what runs through several steps looks at it.
+	total int
 }
 
 var errPlanned = fmt.Errorf("sim: a planned failure: %w", store.ErrUnavailable)
@@ -24,14 +26,19 @@ var errHook = errors.New("sim: a planned failure of a hook")
 // crash is the panic by which a process dies.
 type crash struct{}
 
-func (s *sleeves) arm(f Fault, nth int) { *s = sleeves{fault: f, left: max(nth, 1)} }
+func (s *sleeves) arm(f Fault, nth int) {
+	*s = sleeves{fault: f, left: max(nth, 1), total: s.total}
+}
 
 // due counts down where one of the faults can happen.
 func (s *sleeves) due(at ...Fault) bool {
 	for _, f := range at {
 		if f == s.fault && !s.fired {
 			s.left--
-			s.fired = s.left == 0
+			if s.left == 0 {
+				s.fired = true
+				s.total++
+			}
 			return s.fired
 		}
 	}
