@@ -342,8 +342,8 @@ func TestOverdueUsesIndexes(t *testing.T) {
 		Detail              string
 	}
 	plan, err := store.Read(t.Context(), db, func(tx store.Tx) ([]row, error) {
-		return store.Select[row](t.Context(), tx, `EXPLAIN QUERY PLAN SELECT id FROM handoffs WHERE `+strings.Join(w.conditions, " AND ")+
-			` ORDER BY offered_at DESC, id DESC LIMIT 50`, w.args...)
+		sql, args := w.Select("EXPLAIN QUERY PLAN SELECT id FROM handoffs", "ORDER BY offered_at DESC, id DESC LIMIT 50")
+		return store.Select[row](t.Context(), tx, sql, args...)
 	})
 	if err != nil {
 		t.Fatal(err)

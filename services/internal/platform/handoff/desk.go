@@ -2,8 +2,6 @@ package handoff
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,18 +18,6 @@ import (
 type desk struct {
 	handoffv1.UnimplementedHandoffDeskServiceServer
 	e *Engine
-}
-
-// where collects the conditions of a list.
-type where struct {
-	conditions []string
-	args       []any
-}
-
-// add adds a condition; ? stands for the argument.
-func (w *where) add(condition string, arg any) {
-	w.args = append(w.args, arg)
-	w.conditions = append(w.conditions, strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(w.args))))
 }
 
 type handoffRow struct {
@@ -51,18 +37,11 @@ func (d *desk) ListHandoffs(ctx context.Context, req *handoffv1.ListHandoffsRequ
 		return nil, err
 	}
 	if more {
-		w.args = append(w.args, offeredAt, id)
-		n := len(w.args)
-		w.conditions = append(w.conditions, "(offered_at, id) < ($"+strconv.Itoa(n-1)+", $"+strconv.Itoa(n)+")")
+		w.And("(offered_at, id) < (?, ?)", offeredAt, id)
 	}
-	w.args = append(w.args, int64(limit)+1)
-	sql := "SELECT side, version, body FROM handoffs"
-	if len(w.conditions) > 0 {
-		sql += " WHERE " + strings.Join(w.conditions, " AND ")
-	}
-	sql += " ORDER BY offered_at DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args))
+	sql, args := w.Select("SELECT side, version, body FROM handoffs", "ORDER BY offered_at DESC, id DESC LIMIT ?", int64(limit)+1)
 	found, err := store.Read(ctx, d.e.cfg.DB, func(tx store.Tx) ([]*handoffv1.Handoff, error) {
-		rows, err := store.Select[handoffRow](ctx, tx, sql, w.args...)
+		rows, err := store.Select[handoffRow](ctx, tx, sql, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -85,35 +64,34 @@ func (d *desk) ListHandoffs(ctx context.Context, req *handoffv1.ListHandoffsRequ
 	return &handoffv1.ListHandoffsResponse{Handoffs: found, NextPageToken: next}, nil
 }
 
-func (d *desk) filter(req *handoffv1.ListHandoffsRequest) *where {
-	w := &where{}
+func (d *desk) filter(req *handoffv1.ListHandoffsRequest) *store.Where {
+	w := &store.Where{}
 	side := "side"
 	if req.GetOverdue() {
 		side = "(side || '')" // no index: SQLite would read the whole box in the order of the list, where few are overdue
 	}
 	switch req.GetBox() {
 	case handoffv1.Box_BOX_INBOX:
-		w.add(side+" = ?", string(In))
+		w.And(side+" = ?", string(In))
 	case handoffv1.Box_BOX_OUTBOX:
-		w.add(side+" = ?", string(Out))
+		w.And(side+" = ?", string(Out))
 	}
-	if states := req.GetStates(); len(states) > 0 {
-		names := make([]string, len(states))
-		for i, s := range states {
-			names[i] = string(stateOf(s))
-		}
-		w.add(d.e.cfg.DB.Dialect().In("state", len(w.args)+1), d.e.cfg.DB.Dialect().Strings(names))
+	states := make([]string, len(req.GetStates()))
+	for i, s := range req.GetStates() {
+		states[i] = string(stateOf(s))
 	}
+	w.In(d.e.cfg.DB.Dialect(), "state", states)
 	if req.GetKind() != handoffv1.Kind_KIND_UNSPECIFIED {
-		w.add("kind = ?", kindName(req.GetKind()))
+		w.And("kind = ?", kindName(req.GetKind()))
 	}
 	for _, f := range [][2]string{{"queue", req.GetQueue()}, {"assignee", req.GetAssignee()}, {"journey_id", req.GetJourneyId()}} {
 		if f[1] != "" {
-			w.add(f[0]+" = ?", f[1])
+			w.And(f[0]+" = ?", f[1])
 		}
 	}
 	if req.GetOverdue() {
-		w.add("(state = 'OFFERED' AND accept_due_at < ? OR state = 'ACCEPTED' AND first_action_due_at < ?)", d.e.cfg.Clock.Now())
+		now := d.e.cfg.Clock.Now()
+		w.And("state = 'OFFERED' AND accept_due_at < ? OR state = 'ACCEPTED' AND first_action_due_at < ?", now, now)
 	}
 	return w
 }
