@@ -118,15 +118,22 @@ func browser(t *testing.T) context.Context {
 	if path == "" {
 		t.Skip("needs a browser: install Chromium, or name one by CHROMIUM")
 	}
+	profile, err := os.MkdirTemp("", "tasuki-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(profile))
 	ctx, cancelAllocator := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
 	ctx, cancelTime := context.WithTimeout(ctx, 90*time.Second)
 	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // asks the browser to end and waits; what is wrong with it is the test's to say
 		cancelTime()
 		cancelBrowser()
 		cancelAllocator()
+		// Helpers of the browser write to the profile a moment longer than the browser lives.
+		house.Await(t, "the browser has let go of its profile", func() error { return os.RemoveAll(profile) })
 	})
 	return ctx
 }
