@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
+	"github.com/tasuki-project/tasuki/e2e/scenario"
 )
 
 // page is what a front-end team would write: it watches the desk, captures a lead by REST and another by Connect, and
@@ -58,11 +61,11 @@ func TestWatchInBrowser(t *testing.T) {
 	}))
 	defer host.Close()
 	h := house.AllInOne(t, "--door-allowed-origins", host.URL)
-	r := newRelay(t, h)
+	r := scenario.NewRelay(t, h)
 	settings, err := json.Marshal(map[string]string{
-		"gateway": h.URL, "watcher": r.inside.Token, "marketer": r.marketing.Token,
-		"rest":    protoJSON(t, r.captureRequest("browser", "demo_request")),
-		"connect": protoJSON(t, r.captureRequest("browser2", "demo_request")),
+		"gateway": h.URL, "watcher": r.Inside.Token, "marketer": r.Marketing.Token,
+		"rest":    protoJSON(t, r.CaptureRequest("browser", "demo_request")),
+		"connect": protoJSON(t, r.CaptureRequest("browser2", "demo_request")),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,4 +139,13 @@ func browser(t *testing.T) context.Context {
 		house.Await(t, "the browser has let go of its profile", func() error { return os.RemoveAll(profile) })
 	})
 	return ctx
+}
+
+func protoJSON(t testing.TB, m proto.Message) string {
+	t.Helper()
+	text, err := protojson.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

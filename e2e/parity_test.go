@@ -21,6 +21,7 @@ import (
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"
+	"github.com/tasuki-project/tasuki/e2e/scenario"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 )
 
@@ -41,11 +42,11 @@ type call struct {
 // itself.
 func TestSameAnswersAtEveryDoor(t *testing.T) {
 	h := house.Split(t)
-	r := newRelay(t, h)
+	r := scenario.NewRelay(t, h)
 	var lead marketingv1.Lead
-	r.marketing.Must(t, http.MethodPost, "/v1/leads", r.captureRequest("parity", "whitepaper_download"), &lead)
+	r.Marketing.Must(t, http.MethodPost, "/v1/leads", r.CaptureRequest("parity", "whitepaper_download"), &lead)
 	for range 3 {
-		r.marketing.Must(t, http.MethodPost, "/v1/leads", r.captureRequest("p"+uuid.NewString()[:8], "whitepaper_download"), &marketingv1.Lead{})
+		r.Marketing.Must(t, http.MethodPost, "/v1/leads", r.CaptureRequest("p"+uuid.NewString()[:8], "whitepaper_download"), &marketingv1.Lead{})
 	}
 	doors := map[string]door{
 		"REST":           restDoor(h),
@@ -57,24 +58,24 @@ func TestSameAnswersAtEveryDoor(t *testing.T) {
 	}
 	newLead := func() proto.Message { return &marketingv1.Lead{} }
 	newList := func() proto.Message { return &marketingv1.ListLeadsResponse{} }
-	repeated := r.captureRequest("same", "whitepaper_download")
+	repeated := r.CaptureRequest("same", "whitepaper_download")
 	id := lead.GetId()
 	for name, c := range map[string]struct {
 		call
 		token string
 	}{
-		"get":                {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, r.marketing.Token},
-		"list":               {call{"ListLeads", "GET", "/v1/leads?pageSize=2", &marketingv1.ListLeadsRequest{PageSize: 2}, false, newList, ""}, r.marketing.Token},
-		"command with a key": {call{"CaptureLead", "POST", "/v1/leads", repeated, true, newLead, "parity-" + r.sequence}, r.marketing.Token},
-		"not found":          {call{"GetLead", "GET", "/v1/leads/00000000-0000-7000-8000-000000000000", &marketingv1.GetLeadRequest{Id: "00000000-0000-7000-8000-000000000000"}, false, newLead, ""}, r.marketing.Token},
-		"invalid field":      {call{"GetLead", "GET", "/v1/leads/42", &marketingv1.GetLeadRequest{Id: "42"}, false, newLead, ""}, r.marketing.Token},
-		"invalid fields":     {call{"CaptureLead", "POST", "/v1/leads", &marketingv1.CaptureLeadRequest{Person: r.captureRequest("x", "y").GetPerson(), SubmissionId: strings.Repeat("x", 300)}, true, newLead, ""}, r.marketing.Token},
-		"bad page token":     {call{"ListLeads", "GET", "/v1/leads?pageToken=xyz", &marketingv1.ListLeadsRequest{PageToken: "xyz"}, false, newList, ""}, r.marketing.Token},
+		"get":                {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, r.Marketing.Token},
+		"list":               {call{"ListLeads", "GET", "/v1/leads?pageSize=2", &marketingv1.ListLeadsRequest{PageSize: 2}, false, newList, ""}, r.Marketing.Token},
+		"command with a key": {call{"CaptureLead", "POST", "/v1/leads", repeated, true, newLead, "parity-" + r.Sequence}, r.Marketing.Token},
+		"not found":          {call{"GetLead", "GET", "/v1/leads/00000000-0000-7000-8000-000000000000", &marketingv1.GetLeadRequest{Id: "00000000-0000-7000-8000-000000000000"}, false, newLead, ""}, r.Marketing.Token},
+		"invalid field":      {call{"GetLead", "GET", "/v1/leads/42", &marketingv1.GetLeadRequest{Id: "42"}, false, newLead, ""}, r.Marketing.Token},
+		"invalid fields":     {call{"CaptureLead", "POST", "/v1/leads", &marketingv1.CaptureLeadRequest{Person: r.CaptureRequest("x", "y").GetPerson(), SubmissionId: strings.Repeat("x", 300)}, true, newLead, ""}, r.Marketing.Token},
+		"bad page token":     {call{"ListLeads", "GET", "/v1/leads?pageToken=xyz", &marketingv1.ListLeadsRequest{PageToken: "xyz"}, false, newList, ""}, r.Marketing.Token},
 		"no token":           {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, ""},
-		"forged token":       {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, r.marketing.Token + "x"},
-		"missing role":       {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id}, true, newLead, ""}, r.viewer.Token},
-		"illegal transition": {call{"OverturnExclusion", "POST", "/v1/leads/" + id + ":include", &marketingv1.OverturnExclusionRequest{Id: id, Note: "x"}, true, newLead, ""}, r.marketing.Token},
-		"stale etag":         {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id, Etag: "999"}, true, newLead, ""}, r.marketing.Token},
+		"forged token":       {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, r.Marketing.Token + "x"},
+		"missing role":       {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id}, true, newLead, ""}, r.Viewer.Token},
+		"illegal transition": {call{"OverturnExclusion", "POST", "/v1/leads/" + id + ":include", &marketingv1.OverturnExclusionRequest{Id: id, Note: "x"}, true, newLead, ""}, r.Marketing.Token},
+		"stale etag":         {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id, Etag: "999"}, true, newLead, ""}, r.Marketing.Token},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, wantErr := doors["gRPC (service)"](t.Context(), c.token, c.call)

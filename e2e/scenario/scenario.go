@@ -1,4 +1,6 @@
-package e2e
+// Package scenario plays what people of the departments do, through the gateway only. The same scenarios run wherever
+// Tasuki does: in one process, over processes, in containers, on Kubernetes.
+package scenario
 
 import (
 	"bytes"
@@ -40,67 +42,61 @@ var scenarios = []struct {
 	{"the feed shows every event once", feedOnce},
 }
 
-func TestAllInOneOnSQLite(t *testing.T) {
-	h := house.AllInOne(t)
-	for _, s := range scenarios {
-		t.Run(s.name, func(t *testing.T) { s.run(t, h) })
-	}
-}
-
-func TestProcessesOnPostgreSQL(t *testing.T) {
-	h := house.Split(t)
+// Run plays every scenario in a house that is ready.
+func Run(t *testing.T, h *house.House) {
+	t.Helper()
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) { s.run(t, h) })
 	}
 }
 
 func wholeRelay(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("relay")
+	r := NewRelay(t, h)
+	lead := r.Capture("relay")
 	if !lead.GetHot() || lead.GetScore().GetTotal() == 0 {
 		t.Errorf("a demo request of a department head: hot %v, score %v", lead.GetHot(), lead.GetScore())
 	}
-	item := r.toMeeting(lead)
-	r.awaitLead(lead.GetId(), marketingv1.Lead_STATE_ACCEPTED)
+	item := r.ToMeeting(lead)
+	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_ACCEPTED)
 
-	opportunity := r.toOpportunity(lead.GetJourneyId())
-	r.awaitLead(lead.GetId(), marketingv1.Lead_STATE_SQL)
+	opportunity := r.ToOpportunity(lead.GetJourneyId())
+	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_SQL)
 	house.Await(t, "inside sales sees the meeting accepted", func() error {
-		if w := r.workItem(item); w.GetState() != insidesalesv1.WorkItem_STATE_HANDED_OVER {
+		if w := r.WorkItem(item); w.GetState() != insidesalesv1.WorkItem_STATE_HANDED_OVER {
 			return fmt.Errorf("work item is %s", w.GetState())
 		}
 		return nil
 	})
 
-	r.toVerbal(opportunity)
+	r.ToVerbal(opportunity)
 	var won fieldsalesv1.Opportunity
-	r.field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", winRequest(), &won)
+	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", WinRequest(), &won)
 	if won.GetState() != fieldsalesv1.Opportunity_STATE_CLOSED_WON || won.GetContract().GetMrr().GetUnits() != 130_000 {
 		t.Fatalf("won opportunity: %s, MRR %v, want 130,000", won.GetState(), won.GetContract().GetMrr())
 	}
 
-	handover := r.accept(r.success, r.arrival(r.success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	customer := subject(t, handover.GetReceiverSubject(), "customer")
-	plan := r.onboard(customer)
+	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
+	customer := Subject(t, handover.GetReceiverSubject(), "customer")
+	plan := r.Onboard(customer)
 	if plan.GetState() != customersuccessv1.OnboardingPlan_STATE_COMPLETED {
 		t.Errorf("plan is %s", plan.GetState())
 	}
 	var c customersuccessv1.Customer
-	r.success.Must(t, http.MethodGet, "/v1/customers/"+customer, nil, &c)
+	r.Success.Must(t, http.MethodGet, "/v1/customers/"+customer, nil, &c)
 	if c.GetState() != customersuccessv1.Customer_STATE_ADOPTION || c.GetCommittedMrr().GetUnits() != 130_000 || c.GetJourneyId() != lead.GetJourneyId() {
 		t.Errorf("customer: %s, MRR %v, journey %s (want %s)", c.GetState(), c.GetCommittedMrr(), c.GetJourneyId(), lead.GetJourneyId())
 	}
-	r.awaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
+	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
 	house.Await(t, "field sales sees the handover fulfilled", func() error {
 		var o fieldsalesv1.Opportunity
-		r.field.Must(t, http.MethodGet, "/v1/opportunities/"+opportunity, nil, &o)
+		r.Field.Must(t, http.MethodGet, "/v1/opportunities/"+opportunity, nil, &o)
 		if o.GetHandoverState() != handoffv1.State_STATE_FULFILLED {
 			return fmt.Errorf("handover is %s", o.GetHandoverState())
 		}
 		return nil
 	})
 	var history marketingv1.ListLeadTransitionsResponse
-	r.marketing.Must(t, http.MethodGet, "/v1/leads/"+lead.GetId()+"/transitions", nil, &history)
+	r.Marketing.Must(t, http.MethodGet, "/v1/leads/"+lead.GetId()+"/transitions", nil, &history)
 	var states []string
 	for _, tr := range history.GetTransitions() {
 		states = append(states, tr.GetTo())
@@ -111,44 +107,44 @@ func wholeRelay(t *testing.T, h *house.House) {
 }
 
 func rejectedLeadComesBack(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("reject")
-	offer := r.arrival(r.inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
+	r := NewRelay(t, h)
+	lead := r.Capture("reject")
+	offer := r.Arrival(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
 	var after handoffv1.Handoff
-	r.inside.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":reject", &handoffv1.RejectHandoffRequest{Reason: "BAD_TIMING", Note: "来期"}, &after)
-	back := r.awaitLead(lead.GetId(), marketingv1.Lead_STATE_RECYCLED)
+	r.Inside.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":reject", &handoffv1.RejectHandoffRequest{Reason: "BAD_TIMING", Note: "来期"}, &after)
+	back := r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_RECYCLED)
 	if back.GetLastReason() != "BAD_TIMING" || back.GetRecycleCount() != 1 {
 		t.Errorf("recycled lead: reason %q, count %d", back.GetLastReason(), back.GetRecycleCount())
 	}
 	if days := time.Until(back.GetWakeAt().AsTime()).Hours() / 24; days < 59 || days > 61 {
 		t.Errorf("it wakes up in %.1f days, want 60", days)
 	}
-	err := r.inside.Call(t.Context(), http.MethodPost, "/v1/handoffs/"+offer.GetId()+":accept", &handoffv1.AcceptHandoffRequest{}, &after)
+	err := r.Inside.Call(t.Context(), http.MethodPost, "/v1/handoffs/"+offer.GetId()+":accept", &handoffv1.AcceptHandoffRequest{}, &after)
 	if rest.Reason(err) != "DECISION_TAKEN" {
 		t.Errorf("accepting a rejected handoff: %s", rest.Explain(err))
 	}
 }
 
 func returnedHandoff(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("return")
-	offer := r.arrival(r.inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
+	r := NewRelay(t, h)
+	lead := r.Capture("return")
+	offer := r.Arrival(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
 	var after handoffv1.Handoff
-	r.inside.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":return", &handoffv1.ReturnHandoffRequest{Missing: []string{"person.title"}}, &after)
+	r.Inside.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":return", &handoffv1.ReturnHandoffRequest{Missing: []string{"person.title"}}, &after)
 	house.Await(t, "the sender sees the return", func() error {
 		var mine handoffv1.GetHandoffResponse
-		r.marketing.Must(t, http.MethodGet, "/v1/handoffs/"+offer.GetId(), nil, &mine)
+		r.Marketing.Must(t, http.MethodGet, "/v1/handoffs/"+offer.GetId(), nil, &mine)
 		if mine.GetHandoff().GetState() != handoffv1.State_STATE_RETURNED {
 			return fmt.Errorf("it is %s", mine.GetHandoff().GetState())
 		}
 		return nil
 	})
-	r.marketing.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":resubmit", &handoffv1.ResubmitHandoffRequest{Note: "確認した"}, &after)
+	r.Marketing.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":resubmit", &handoffv1.ResubmitHandoffRequest{Note: "確認した"}, &after)
 	if after.GetAttempt() != 2 {
 		t.Errorf("attempt %d after resubmitting, want 2", after.GetAttempt())
 	}
 	house.Await(t, "the second attempt arrives", func() error {
-		list := r.inbox(r.inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
+		list := r.Inbox(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
 		if len(list) != 1 || list[0].GetAttempt() != 2 || list[0].GetState() != handoffv1.State_STATE_OFFERED {
 			return fmt.Errorf("inbox: %v", list)
 		}
@@ -157,12 +153,12 @@ func returnedHandoff(t *testing.T, h *house.House) {
 }
 
 func recalledHandoff(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("recall")
-	offer := r.arrival(r.inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
-	r.marketing.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":recall", &handoffv1.RecallHandoffRequest{Note: "誤り"}, &handoffv1.Handoff{})
+	r := NewRelay(t, h)
+	lead := r.Capture("recall")
+	offer := r.Arrival(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
+	r.Marketing.Must(t, http.MethodPost, "/v1/handoffs/"+offer.GetId()+":recall", &handoffv1.RecallHandoffRequest{Note: "誤り"}, &handoffv1.Handoff{})
 	house.Await(t, "both sides see the recall", func() error {
-		for _, desk := range []rest.Client{r.marketing, r.inside} {
+		for _, desk := range []rest.Client{r.Marketing, r.Inside} {
 			var got handoffv1.GetHandoffResponse
 			desk.Must(t, http.MethodGet, "/v1/handoffs/"+offer.GetId(), nil, &got)
 			if got.GetHandoff().GetState() != handoffv1.State_STATE_RECALLED {
@@ -174,26 +170,26 @@ func recalledHandoff(t *testing.T, h *house.House) {
 }
 
 func lostDeal(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("lost")
-	r.toMeeting(lead)
-	opportunity := r.toOpportunity(lead.GetJourneyId())
-	r.moveStage(opportunity, "DISCOVERY")
-	r.field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeLost", &fieldsalesv1.CloseLostRequest{Reason: "TIMING", Note: "来期"}, &fieldsalesv1.Opportunity{})
-	back := r.awaitLead(lead.GetId(), marketingv1.Lead_STATE_RECYCLED)
+	r := NewRelay(t, h)
+	lead := r.Capture("lost")
+	r.ToMeeting(lead)
+	opportunity := r.ToOpportunity(lead.GetJourneyId())
+	r.MoveStage(opportunity, "DISCOVERY")
+	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeLost", &fieldsalesv1.CloseLostRequest{Reason: "TIMING", Note: "来期"}, &fieldsalesv1.Opportunity{})
+	back := r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_RECYCLED)
 	if back.GetWakeAt() == nil {
 		t.Error("a lead that was lost for its timing has no wake date")
 	}
 }
 
 func noShow(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("noshow")
-	item := r.toMeeting(lead)
-	meeting := r.arrival(r.field, lead.GetJourneyId(), handoffv1.Kind_KIND_MEETING)
-	r.field.Must(t, http.MethodPost, "/v1/handoffs/"+meeting.GetId()+":reject", &handoffv1.RejectHandoffRequest{Reason: "NO_SHOW"}, &handoffv1.Handoff{})
+	r := NewRelay(t, h)
+	lead := r.Capture("noshow")
+	item := r.ToMeeting(lead)
+	meeting := r.Arrival(r.Field, lead.GetJourneyId(), handoffv1.Kind_KIND_MEETING)
+	r.Field.Must(t, http.MethodPost, "/v1/handoffs/"+meeting.GetId()+":reject", &handoffv1.RejectHandoffRequest{Reason: "NO_SHOW"}, &handoffv1.Handoff{})
 	house.Await(t, "the work item is worked on again", func() error {
-		if w := r.workItem(item); w.GetState() != insidesalesv1.WorkItem_STATE_WORKING || w.GetReason() != "NO_SHOW" {
+		if w := r.WorkItem(item); w.GetState() != insidesalesv1.WorkItem_STATE_WORKING || w.GetReason() != "NO_SHOW" {
 			return fmt.Errorf("work item is %s, reason %q", w.GetState(), w.GetReason())
 		}
 		return nil
@@ -201,8 +197,8 @@ func noShow(t *testing.T, h *house.House) {
 }
 
 func importFile(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	mail := func(n int) string { return fmt.Sprintf("p%d@import-%s.example", n, r.sequence) }
+	r := NewRelay(t, h)
+	mail := func(n int) string { return fmt.Sprintf("p%d@import-%s.example", n, r.Sequence) }
 	file := "会社名,氏名,メールアドレス,電話番号,役職,従業員数,流入経路,血液型\r\n" +
 		"㈱輸入,山田　太郎," + mail(1) + ",０３－１２３４－５６７８,部長,１２０名,展示会,A\r\n" +
 		"（株）輸入,山田 次郎,\" " + strings.ToUpper(mail(2)) + " \",,課長,\"1,200\",ウェビナー,B\r\n" +
@@ -210,13 +206,13 @@ func importFile(t *testing.T, h *house.House) {
 		"株式会社無効,鈴木,壊れたメール,,担当,多数,広告,AB\r\n" +
 		"\"株式会社改行\n東京本社\",高橋 花子," + mail(3) + ",,,,紹介,A\r\n"
 	var started marketingv1.LeadImport
-	_, text, err := r.marketing.Do(t.Context(), http.MethodPost, "/v1/leads:import?filename=list.csv", []byte(file), rest.Header{Name: "Content-Type", Value: "text/csv"})
+	_, text, err := r.Marketing.Do(t.Context(), http.MethodPost, "/v1/leads:import?filename=list.csv", []byte(file), rest.Header{Name: "Content-Type", Value: "text/csv"})
 	if err != nil || protojson.Unmarshal(text, &started) != nil {
 		t.Fatalf("import: %v %s", err, text)
 	}
 	done := &marketingv1.LeadImport{}
 	house.Await(t, "the import is done", func() error {
-		r.marketing.Must(t, http.MethodGet, "/v1/lead-imports/"+started.GetId(), nil, done)
+		r.Marketing.Must(t, http.MethodGet, "/v1/lead-imports/"+started.GetId(), nil, done)
 		if done.GetState() != marketingv1.LeadImport_STATE_DONE {
 			return fmt.Errorf("it is %s", done.GetState())
 		}
@@ -229,7 +225,7 @@ func importFile(t *testing.T, h *house.House) {
 		t.Errorf("unknown columns %v", done.GetUnknownColumns())
 	}
 	var rows marketingv1.ListLeadImportRowsResponse
-	r.marketing.Must(t, http.MethodGet, "/v1/lead-imports/"+started.GetId()+"/rows?outcomes=OUTCOME_INVALID", nil, &rows)
+	r.Marketing.Must(t, http.MethodGet, "/v1/lead-imports/"+started.GetId()+"/rows?outcomes=OUTCOME_INVALID", nil, &rows)
 	if len(rows.GetLeadImportRows()) != 1 || rows.GetLeadImportRows()[0].GetLine() != 5 || len(rows.GetLeadImportRows()[0].GetProblems()) == 0 {
 		t.Fatalf("broken rows: %v", rows.GetLeadImportRows())
 	}
@@ -237,7 +233,7 @@ func importFile(t *testing.T, h *house.House) {
 		t.Errorf("problem: %v", p)
 	}
 	var leads marketingv1.ListLeadsResponse
-	r.marketing.Must(t, http.MethodGet, "/v1/leads?mail="+url.QueryEscape(mail(1)), nil, &leads)
+	r.Marketing.Must(t, http.MethodGet, "/v1/leads?mail="+url.QueryEscape(mail(1)), nil, &leads)
 	if len(leads.GetLeads()) != 1 {
 		t.Fatalf("%d leads for %s", len(leads.GetLeads()), mail(1))
 	}
@@ -254,7 +250,7 @@ func importFile(t *testing.T, h *house.House) {
 		"unknown encoding": {append([]byte("会社名,氏名,メールアドレス\n"), 0xff, 0xfe, 0x81, 0xff, '\n'), "FILE_ENCODING_UNKNOWN"},
 		"too large":        {append([]byte("Email\n"), bytes.Repeat([]byte("a@b.example\n"), 2_000_000)...), "TOO_LARGE"},
 	} {
-		resp, text, err := r.marketing.Do(t.Context(), http.MethodPost, "/v1/leads:import", bad.body, rest.Header{Name: "Content-Type", Value: "text/csv"})
+		resp, text, err := r.Marketing.Do(t.Context(), http.MethodPost, "/v1/leads:import", bad.body, rest.Header{Name: "Content-Type", Value: "text/csv"})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

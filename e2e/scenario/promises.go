@@ -1,4 +1,4 @@
-package e2e
+package scenario
 
 import (
 	"bufio"
@@ -27,95 +27,95 @@ import (
 // The scenarios of this file hold the gateway to its promises: keys, etags, errors, races, streams, the feed.
 
 func idempotencyKeys(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
+	r := NewRelay(t, h)
 	key := rest.Header{Name: "Idempotency-Key", Value: uuid.NewString()}
-	request := r.captureRequest("twice", "whitepaper_download")
+	request := r.CaptureRequest("twice", "whitepaper_download")
 	var first, second marketingv1.Lead
-	r.marketing.Must(t, http.MethodPost, "/v1/leads", request, &first, key)
-	r.marketing.Must(t, http.MethodPost, "/v1/leads", request, &second, key)
+	r.Marketing.Must(t, http.MethodPost, "/v1/leads", request, &first, key)
+	r.Marketing.Must(t, http.MethodPost, "/v1/leads", request, &second, key)
 	if first.GetId() != second.GetId() || second.GetTouchCount() != 1 || second.GetEtag() != first.GetEtag() {
 		t.Errorf("the second answer differs: %s with %d touches, etag %s and %s", second.GetId(), second.GetTouchCount(), first.GetEtag(), second.GetEtag())
 	}
 	request.Notes = "another body"
-	err := r.marketing.Call(t.Context(), http.MethodPost, "/v1/leads", request, &second, key)
+	err := r.Marketing.Call(t.Context(), http.MethodPost, "/v1/leads", request, &second, key)
 	if rest.Reason(err) != "IDEMPOTENCY_KEY_REUSED" || status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("same key, other body: %s", rest.Explain(err))
 	}
 	// Twenty at once make one lead with one touch.
 	key.Value = uuid.NewString()
-	parallel := r.captureRequest("parallel", "whitepaper_download")
+	parallel := r.CaptureRequest("parallel", "whitepaper_download")
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
 			var lead marketingv1.Lead
-			if err := r.marketing.Call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/leads", parallel, &lead, key); err != nil {
+			if err := r.Marketing.Call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/leads", parallel, &lead, key); err != nil {
 				t.Errorf("parallel: %s", rest.Explain(err))
 			}
 		})
 	}
 	wg.Wait()
 	var leads marketingv1.ListLeadsResponse
-	r.marketing.Must(t, http.MethodGet, "/v1/leads?mail="+url.QueryEscape(parallel.GetPerson().GetMail()), nil, &leads)
+	r.Marketing.Must(t, http.MethodGet, "/v1/leads?mail="+url.QueryEscape(parallel.GetPerson().GetMail()), nil, &leads)
 	if len(leads.GetLeads()) != 1 || leads.GetLeads()[0].GetTouchCount() != 1 {
 		t.Errorf("twenty parallel calls made %v", leads.GetLeads())
 	}
 }
 
 func staleEtags(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
+	r := NewRelay(t, h)
 	var lead, after marketingv1.Lead
-	r.marketing.Must(t, http.MethodPost, "/v1/leads", r.captureRequest("etag", "whitepaper_download"), &lead)
-	resp, _, err := r.marketing.Do(t.Context(), http.MethodGet, "/v1/leads/"+lead.GetId(), nil)
+	r.Marketing.Must(t, http.MethodPost, "/v1/leads", r.CaptureRequest("etag", "whitepaper_download"), &lead)
+	resp, _, err := r.Marketing.Do(t.Context(), http.MethodGet, "/v1/leads/"+lead.GetId(), nil)
 	if err != nil || resp.Header.Get("ETag") != `"`+lead.GetEtag()+`"` {
 		t.Fatalf("ETag header %q, want the etag %q: %v", resp.Header.Get("ETag"), lead.GetEtag(), err)
 	}
 	current := rest.Header{Name: "If-Match", Value: resp.Header.Get("ETag")}
-	r.marketing.Must(t, http.MethodPatch, "/v1/leads/"+lead.GetId(), &marketingv1.UpdateLeadRequest{Notes: "one"}, &after, current)
+	r.Marketing.Must(t, http.MethodPatch, "/v1/leads/"+lead.GetId(), &marketingv1.UpdateLeadRequest{Notes: "one"}, &after, current)
 	body, _ := protojson.Marshal(&marketingv1.UpdateLeadRequest{Notes: "two"})
-	resp, text, err := r.marketing.Do(t.Context(), http.MethodPatch, "/v1/leads/"+lead.GetId(), body, current)
+	resp, text, err := r.Marketing.Do(t.Context(), http.MethodPatch, "/v1/leads/"+lead.GetId(), body, current)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if reason := rest.Reason(rest.StatusOf(resp.StatusCode, text)); resp.StatusCode != http.StatusPreconditionFailed || reason != "ETAG_MISMATCH" {
 		t.Errorf("stale If-Match: HTTP %d %s", resp.StatusCode, text)
 	}
-	err = r.marketing.Call(t.Context(), http.MethodPatch, "/v1/leads/"+lead.GetId(), &marketingv1.UpdateLeadRequest{Etag: lead.GetEtag(), Notes: "two"}, &after)
+	err = r.Marketing.Call(t.Context(), http.MethodPatch, "/v1/leads/"+lead.GetId(), &marketingv1.UpdateLeadRequest{Etag: lead.GetEtag(), Notes: "two"}, &after)
 	if status.Code(err) != codes.Aborted || rest.Reason(err) != "ETAG_MISMATCH" {
 		t.Errorf("stale etag: %s", rest.Explain(err))
 	}
 }
 
 func documentedErrors(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
+	r := NewRelay(t, h)
 	var lead marketingv1.Lead
-	r.marketing.Must(t, http.MethodPost, "/v1/leads", r.captureRequest("errors", "whitepaper_download"), &lead)
+	r.Marketing.Must(t, http.MethodPost, "/v1/leads", r.CaptureRequest("errors", "whitepaper_download"), &lead)
 	for range 3 {
-		r.marketing.Must(t, http.MethodPost, "/v1/leads", r.captureRequest("e"+uuid.NewString()[:8], "whitepaper_download"), &marketingv1.Lead{})
+		r.Marketing.Must(t, http.MethodPost, "/v1/leads", r.CaptureRequest("e"+uuid.NewString()[:8], "whitepaper_download"), &marketingv1.Lead{})
 	}
 	var page marketingv1.ListLeadsResponse
-	r.marketing.Must(t, http.MethodGet, "/v1/leads?pageSize=1", nil, &page)
-	forged := rest.Client{URL: r.marketing.URL, Token: r.marketing.Token[:len(r.marketing.Token)-4] + "AAAA"}
+	r.Marketing.Must(t, http.MethodGet, "/v1/leads?pageSize=1", nil, &page)
+	forged := rest.Client{URL: r.Marketing.URL, Token: r.Marketing.Token[:len(r.Marketing.Token)-4] + "AAAA"}
 	for name, c := range map[string]struct {
 		client             rest.Client
 		method, path, body string
 		http               int
 		reason             string
 	}{
-		"no token":                    {r.nobody, "GET", "/v1/leads", "", 401, "TOKEN_MISSING"},
+		"no token":                    {r.Nobody, "GET", "/v1/leads", "", 401, "TOKEN_MISSING"},
 		"forged token":                {forged, "GET", "/v1/leads", "", 401, "TOKEN_INVALID"},
-		"role of another department":  {rest.Client{URL: r.marketing.URL, Token: r.inside.Token}, "POST", "/v1/leads", `{"person":{"mail":"a@b.example"}}`, 403, "ROLE_MISSING"},
-		"viewer may not write":        {r.viewer, "POST", "/v1/leads/" + lead.GetId() + ":qualify", "{}", 403, "ROLE_MISSING"},
-		"illegal transition":          {r.marketing, "POST", "/v1/leads/" + lead.GetId() + ":include", `{"note":"x"}`, 400, "ILLEGAL_TRANSITION"},
-		"unknown lead":                {r.marketing, "GET", "/v1/leads/" + uuid.NewString(), "", 404, "RESOURCE_NOT_FOUND"},
-		"id that is none":             {r.marketing, "GET", "/v1/leads/42", "", 400, "INVALID_FIELDS"},
-		"mail that is none":           {r.marketing, "POST", "/v1/leads", `{"person":{"mail":"nobody"}}`, 400, "INVALID_FIELDS"},
-		"unknown field":               {r.marketing, "POST", "/v1/leads", `{"persn":{}}`, 400, "REQUEST_MALFORMED"},
-		"broken JSON":                 {r.marketing, "POST", "/v1/leads", `{"person":`, 400, "REQUEST_MALFORMED"},
-		"page token of another query": {r.marketing, "GET", "/v1/leads?pageSize=1&states=STATE_MAL&pageToken=" + url.QueryEscape(page.GetNextPageToken()), "", 400, "PAGE_TOKEN_INVALID"},
-		"damaged page token":          {r.marketing, "GET", "/v1/leads?pageToken=xyz", "", 400, "PAGE_TOKEN_INVALID"},
-		"unknown reason":              {r.inside, "POST", "/v1/handoffs/" + uuid.NewString() + ":reject", `{"reason":""}`, 400, "INVALID_FIELDS"},
-		"unknown path":                {r.marketing, "GET", "/v1/nothing", "", 404, "RESOURCE_NOT_FOUND"},
-		"wrong method":                {r.marketing, "DELETE", "/v1/leads", "", 501, ""},
+		"role of another department":  {rest.Client{URL: r.Marketing.URL, Token: r.Inside.Token}, "POST", "/v1/leads", `{"person":{"mail":"a@b.example"}}`, 403, "ROLE_MISSING"},
+		"viewer may not write":        {r.Viewer, "POST", "/v1/leads/" + lead.GetId() + ":qualify", "{}", 403, "ROLE_MISSING"},
+		"illegal transition":          {r.Marketing, "POST", "/v1/leads/" + lead.GetId() + ":include", `{"note":"x"}`, 400, "ILLEGAL_TRANSITION"},
+		"unknown lead":                {r.Marketing, "GET", "/v1/leads/" + uuid.NewString(), "", 404, "RESOURCE_NOT_FOUND"},
+		"id that is none":             {r.Marketing, "GET", "/v1/leads/42", "", 400, "INVALID_FIELDS"},
+		"mail that is none":           {r.Marketing, "POST", "/v1/leads", `{"person":{"mail":"nobody"}}`, 400, "INVALID_FIELDS"},
+		"unknown field":               {r.Marketing, "POST", "/v1/leads", `{"persn":{}}`, 400, "REQUEST_MALFORMED"},
+		"broken JSON":                 {r.Marketing, "POST", "/v1/leads", `{"person":`, 400, "REQUEST_MALFORMED"},
+		"page token of another query": {r.Marketing, "GET", "/v1/leads?pageSize=1&states=STATE_MAL&pageToken=" + url.QueryEscape(page.GetNextPageToken()), "", 400, "PAGE_TOKEN_INVALID"},
+		"damaged page token":          {r.Marketing, "GET", "/v1/leads?pageToken=xyz", "", 400, "PAGE_TOKEN_INVALID"},
+		"unknown reason":              {r.Inside, "POST", "/v1/handoffs/" + uuid.NewString() + ":reject", `{"reason":""}`, 400, "INVALID_FIELDS"},
+		"unknown path":                {r.Marketing, "GET", "/v1/nothing", "", 404, "RESOURCE_NOT_FOUND"},
+		"wrong method":                {r.Marketing, "DELETE", "/v1/leads", "", 501, ""},
 	} {
 		resp, text, err := c.client.Do(t.Context(), c.method, c.path, []byte(c.body))
 		if err != nil {
@@ -139,9 +139,9 @@ func documentedErrors(t *testing.T, h *house.House) {
 }
 
 func oneDecisionWins(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
-	lead := r.capture("race")
-	offer := r.arrival(r.inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
+	r := NewRelay(t, h)
+	lead := r.Capture("race")
+	offer := r.Arrival(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL)
 	const deciders = 30
 	results := make([]error, deciders)
 	var wg sync.WaitGroup
@@ -151,11 +151,11 @@ func oneDecisionWins(t *testing.T, h *house.House) {
 			path := "/v1/handoffs/" + offer.GetId()
 			switch i % 3 {
 			case 0:
-				results[i] = r.inside.Call(ctx, http.MethodPost, path+":accept", &handoffv1.AcceptHandoffRequest{}, &handoffv1.Handoff{})
+				results[i] = r.Inside.Call(ctx, http.MethodPost, path+":accept", &handoffv1.AcceptHandoffRequest{}, &handoffv1.Handoff{})
 			case 1:
-				results[i] = r.inside.Call(ctx, http.MethodPost, path+":reject", &handoffv1.RejectHandoffRequest{Reason: "TOO_SMALL"}, &handoffv1.Handoff{})
+				results[i] = r.Inside.Call(ctx, http.MethodPost, path+":reject", &handoffv1.RejectHandoffRequest{Reason: "TOO_SMALL"}, &handoffv1.Handoff{})
 			case 2:
-				results[i] = r.inside.Call(ctx, http.MethodPost, path+":return", &handoffv1.ReturnHandoffRequest{Missing: []string{"person.title"}}, &handoffv1.Handoff{})
+				results[i] = r.Inside.Call(ctx, http.MethodPost, path+":return", &handoffv1.ReturnHandoffRequest{Missing: []string{"person.title"}}, &handoffv1.Handoff{})
 			}
 		})
 	}
@@ -175,14 +175,14 @@ func oneDecisionWins(t *testing.T, h *house.House) {
 }
 
 func watchDesk(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
+	r := NewRelay(t, h)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.inside.URL+"/v1/handoffs:watch?box=BOX_INBOX", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Inside.URL+"/v1/handoffs:watch?box=BOX_INBOX", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+r.inside.Token)
+	req.Header.Set("Authorization", "Bearer "+r.Inside.Token)
 	req.Header.Set("Accept", "text/event-stream")
 	type answer struct {
 		resp *http.Response
@@ -197,7 +197,7 @@ func watchDesk(t *testing.T, h *house.House) {
 	var open answer
 	var lead *marketingv1.Lead
 	for n := 0; open.resp == nil; n++ {
-		lead = r.capture(fmt.Sprintf("watch%d", n))
+		lead = r.Capture(fmt.Sprintf("watch%d", n))
 		select {
 		case open = <-answers:
 			if open.err != nil {
@@ -233,7 +233,7 @@ func watchDesk(t *testing.T, h *house.House) {
 }
 
 func feedOnce(t *testing.T, h *house.House) {
-	r := newRelay(t, h)
+	r := NewRelay(t, h)
 	const leads = 40
 	want := map[string]bool{}
 	var mu sync.Mutex
@@ -241,7 +241,7 @@ func feedOnce(t *testing.T, h *house.House) {
 	for n := range leads {
 		wg.Go(func() {
 			var lead marketingv1.Lead
-			if err := r.marketing.Call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/leads", r.captureRequest(fmt.Sprintf("feed%d", n), "whitepaper_download"), &lead); err != nil {
+			if err := r.Marketing.Call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/leads", r.CaptureRequest(fmt.Sprintf("feed%d", n), "whitepaper_download"), &lead); err != nil {
 				t.Errorf("capture: %s", rest.Explain(err))
 				return
 			}
@@ -251,7 +251,7 @@ func feedOnce(t *testing.T, h *house.House) {
 		})
 	}
 	wg.Wait()
-	admin := rest.Client{URL: r.marketing.URL, Token: h.Token("admin")}
+	admin := rest.Client{URL: r.Marketing.URL, Token: h.Token("admin")}
 	seen := map[string]int{}
 	house.Await(t, "the feed has shown every lead", func() error {
 		clear(seen)
