@@ -21,8 +21,10 @@ const (
 )
 
 // samples are values that people recognise, by the name of the field, or by `Message.field` where the name alone says
-// too little. Fields without one appear in the example of a request only where they must.
+// too little; of a map, `key=value`. Fields without one appear in the example of a request only where they must.
 var samples = map[string]string{
+	"Calendar.company_holidays": "12-29..01-03", "Calendar.hours": "mon-fri=09:00-18:00", "Calendar.name": "osaka-branch",
+	"Calendar.national": "jp", "Calendar.zone": "Asia/Tokyo",
 	"Consent.basis": "OPT_IN", "Consent.channel": "MAIL", "Label.en": "No budget", "Label.ja": "予算なし",
 	"Policy.calendar": "company", "Policy.code": "MQL", "PolicyStep.escalate_to": "inside-sales/lead", "Queue.code": "enterprise",
 	"action": "demo_request", "assignee": "sato", "campaign": "2026 spring seminar", "channel": "WEB_FORM",
@@ -78,9 +80,13 @@ func fill(message protoreflect.MessageDescriptor, isFull bool, depth int) *dynam
 		if !isWanted || behaves(field, annotations.FieldBehavior_OUTPUT_ONLY) || isLaterChoice(field) {
 			continue
 		}
+		if field.IsMap() {
+			fillMap(m, field)
+			continue
+		}
 		value, ok := sample(field, isFull, depth)
 		switch {
-		case !ok || field.IsMap():
+		case !ok:
 		case field.IsList():
 			m.Mutable(field).List().Append(value)
 		default:
@@ -90,9 +96,17 @@ func fill(message protoreflect.MessageDescriptor, isFull bool, depth int) *dynam
 	return m
 }
 
+// fillMap sets the one entry that a map from text to text has a sample for.
+func fillMap(m *dynamicpb.Message, field protoreflect.FieldDescriptor) {
+	text, _ := sampleText(field)
+	if key, value, ok := strings.Cut(text, "="); ok && field.MapValue().Kind() == protoreflect.StringKind {
+		m.Mutable(field).Map().Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(value))
+	}
+}
+
 func hasSample(field protoreflect.FieldDescriptor) bool {
 	_, ok := sampleText(field)
-	return ok && field.Kind() == protoreflect.StringKind
+	return ok && (field.Kind() == protoreflect.StringKind || field.IsMap())
 }
 
 func sampleText(field protoreflect.FieldDescriptor) (string, bool) {

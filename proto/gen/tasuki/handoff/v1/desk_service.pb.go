@@ -1582,6 +1582,254 @@ func (x *UpdatePolicyRequest) GetPolicy() *Policy {
 	return nil
 }
 
+// Asks for business calendars.
+type ListCalendarsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCalendarsRequest) Reset() {
+	*x = ListCalendarsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCalendarsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCalendarsRequest) ProtoMessage() {}
+
+func (x *ListCalendarsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCalendarsRequest.ProtoReflect.Descriptor instead.
+func (*ListCalendarsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListCalendarsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCalendarsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of business calendars.
+type ListCalendarsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The calendars, by name.
+	Calendars []*Calendar `protobuf:"bytes,1,rep,name=calendars,proto3" json:"calendars,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCalendarsResponse) Reset() {
+	*x = ListCalendarsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCalendarsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCalendarsResponse) ProtoMessage() {}
+
+func (x *ListCalendarsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCalendarsResponse.ProtoReflect.Descriptor instead.
+func (*ListCalendarsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListCalendarsResponse) GetCalendars() []*Calendar {
+	if x != nil {
+		return x.Calendars
+	}
+	return nil
+}
+
+func (x *ListCalendarsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for one business calendar.
+type GetCalendarRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCalendarRequest) Reset() {
+	*x = GetCalendarRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCalendarRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCalendarRequest) ProtoMessage() {}
+
+func (x *GetCalendarRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCalendarRequest.ProtoReflect.Descriptor instead.
+func (*GetCalendarRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetCalendarRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Adds a business calendar.
+type CreateCalendarRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The calendar.
+	Calendar      *Calendar `protobuf:"bytes,1,opt,name=calendar,proto3" json:"calendar,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCalendarRequest) Reset() {
+	*x = CreateCalendarRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCalendarRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCalendarRequest) ProtoMessage() {}
+
+func (x *CreateCalendarRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCalendarRequest.ProtoReflect.Descriptor instead.
+func (*CreateCalendarRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *CreateCalendarRequest) GetCalendar() *Calendar {
+	if x != nil {
+		return x.Calendar
+	}
+	return nil
+}
+
+// Replaces a business calendar.
+type UpdateCalendarRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The calendar as it shall be; its etag, when set, must be the present one.
+	Calendar      *Calendar `protobuf:"bytes,1,opt,name=calendar,proto3" json:"calendar,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCalendarRequest) Reset() {
+	*x = UpdateCalendarRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCalendarRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCalendarRequest) ProtoMessage() {}
+
+func (x *UpdateCalendarRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCalendarRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCalendarRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *UpdateCalendarRequest) GetCalendar() *Calendar {
+	if x != nil {
+		return x.Calendar
+	}
+	return nil
+}
+
 // Asks for queues.
 type ListQueuesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1595,7 +1843,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1855,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1868,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{24}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListQueuesRequest) GetPageSize() int32 {
@@ -1650,7 +1898,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1910,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1923,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{25}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -1703,7 +1951,7 @@ type CreateQueueRequest struct {
 
 func (x *CreateQueueRequest) Reset() {
 	*x = CreateQueueRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1963,7 @@ func (x *CreateQueueRequest) String() string {
 func (*CreateQueueRequest) ProtoMessage() {}
 
 func (x *CreateQueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1976,7 @@ func (x *CreateQueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateQueueRequest.ProtoReflect.Descriptor instead.
 func (*CreateQueueRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{26}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateQueueRequest) GetQueue() *Queue {
@@ -1749,7 +1997,7 @@ type ReconcileHandoffsRequest struct {
 
 func (x *ReconcileHandoffsRequest) Reset() {
 	*x = ReconcileHandoffsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2009,7 @@ func (x *ReconcileHandoffsRequest) String() string {
 func (*ReconcileHandoffsRequest) ProtoMessage() {}
 
 func (x *ReconcileHandoffsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2022,7 @@ func (x *ReconcileHandoffsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileHandoffsRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileHandoffsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{27}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReconcileHandoffsRequest) GetDryRun() bool {
@@ -1795,7 +2043,7 @@ type ReconcileHandoffsResponse struct {
 
 func (x *ReconcileHandoffsResponse) Reset() {
 	*x = ReconcileHandoffsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2055,7 @@ func (x *ReconcileHandoffsResponse) String() string {
 func (*ReconcileHandoffsResponse) ProtoMessage() {}
 
 func (x *ReconcileHandoffsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2068,7 @@ func (x *ReconcileHandoffsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileHandoffsResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileHandoffsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{28}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReconcileHandoffsResponse) GetPeers() []*PeerReconciliation {
@@ -1942,7 +2190,20 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\x10GetPolicyRequest\x121\n" +
 	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{1,49}$R\x04code\"P\n" +
 	"\x13UpdatePolicyRequest\x129\n" +
-	"\x06policy\x18\x01 \x01(\v2\x19.tasuki.handoff.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"b\n" +
+	"\x06policy\x18\x01 \x01(\v2\x19.tasuki.handoff.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"e\n" +
+	"\x14ListCalendarsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"z\n" +
+	"\x15ListCalendarsResponse\x129\n" +
+	"\tcalendars\x18\x01 \x03(\v2\x1b.tasuki.handoff.v1.CalendarR\tcalendars\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x12GetCalendarRequest\x12\x1d\n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x04name\"X\n" +
+	"\x15CreateCalendarRequest\x12?\n" +
+	"\bcalendar\x18\x01 \x01(\v2\x1b.tasuki.handoff.v1.CalendarB\x06\xbaH\x03\xc8\x01\x01R\bcalendar\"X\n" +
+	"\x15UpdateCalendarRequest\x12?\n" +
+	"\bcalendar\x18\x01 \x01(\v2\x1b.tasuki.handoff.v1.CalendarB\x06\xbaH\x03\xc8\x01\x01R\bcalendar\"b\n" +
 	"\x11ListQueuesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1955,7 +2216,7 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\x18ReconcileHandoffsRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"X\n" +
 	"\x19ReconcileHandoffsResponse\x12;\n" +
-	"\x05peers\x18\x01 \x03(\v2%.tasuki.handoff.v1.PeerReconciliationR\x05peers2\xcd\x15\n" +
+	"\x05peers\x18\x01 \x03(\v2%.tasuki.handoff.v1.PeerReconciliationR\x05peers2\xfe\x19\n" +
 	"\x12HandoffDeskService\x12{\n" +
 	"\fListHandoffs\x12&.tasuki.handoff.v1.ListHandoffsRequest\x1a'.tasuki.handoff.v1.ListHandoffsResponse\"\x1a\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/handoffs\x12z\n" +
 	"\n" +
@@ -1975,7 +2236,11 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\bCloseGap\x12\".tasuki.handoff.v1.CloseGapRequest\x1a\x16.tasuki.handoff.v1.Gap\"-\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/handoffs/{id}/gaps:close\x12\x83\x01\n" +
 	"\fListPolicies\x12&.tasuki.handoff.v1.ListPoliciesRequest\x1a'.tasuki.handoff.v1.ListPoliciesResponse\"\"\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/handoff-policies\x12v\n" +
 	"\tGetPolicy\x12#.tasuki.handoff.v1.GetPolicyRequest\x1a\x19.tasuki.handoff.v1.Policy\")\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/handoff-policies/{code}\x12\x8e\x01\n" +
-	"\fUpdatePolicy\x12&.tasuki.handoff.v1.UpdatePolicyRequest\x1a\x19.tasuki.handoff.v1.Policy\";\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,:\x06policy\x1a\"/v1/handoff-policies/{policy.code}\x12{\n" +
+	"\fUpdatePolicy\x12&.tasuki.handoff.v1.UpdatePolicyRequest\x1a\x19.tasuki.handoff.v1.Policy\";\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02,:\x06policy\x1a\"/v1/handoff-policies/{policy.code}\x12\x87\x01\n" +
+	"\rListCalendars\x12'.tasuki.handoff.v1.ListCalendarsRequest\x1a(.tasuki.handoff.v1.ListCalendarsResponse\"#\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/handoff-calendars\x12}\n" +
+	"\vGetCalendar\x12%.tasuki.handoff.v1.GetCalendarRequest\x1a\x1b.tasuki.handoff.v1.Calendar\"*\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/handoff-calendars/{name}\x12\x89\x01\n" +
+	"\x0eCreateCalendar\x12(.tasuki.handoff.v1.CreateCalendarRequest\x1a\x1b.tasuki.handoff.v1.Calendar\"0\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02!:\bcalendar\"\x15/v1/handoff-calendars\x12\x99\x01\n" +
+	"\x0eUpdateCalendar\x12(.tasuki.handoff.v1.UpdateCalendarRequest\x1a\x1b.tasuki.handoff.v1.Calendar\"@\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x021:\bcalendar\x1a%/v1/handoff-calendars/{calendar.name}\x12{\n" +
 	"\n" +
 	"ListQueues\x12$.tasuki.handoff.v1.ListQueuesRequest\x1a%.tasuki.handoff.v1.ListQueuesResponse\" \xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/handoff-queues\x12z\n" +
 	"\vCreateQueue\x12%.tasuki.handoff.v1.CreateQueueRequest\x1a\x18.tasuki.handoff.v1.Queue\"*\xaa\xbb\x18\x05\b\x03\x12\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x05queue\"\x12/v1/handoff-queues\x12\x9a\x01\n" +
@@ -1993,7 +2258,7 @@ func file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_desk_service_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tasuki_handoff_v1_desk_service_proto_goTypes = []any{
 	(*ListHandoffsRequest)(nil),       // 0: tasuki.handoff.v1.ListHandoffsRequest
 	(*ListHandoffsResponse)(nil),      // 1: tasuki.handoff.v1.ListHandoffsResponse
@@ -2019,99 +2284,116 @@ var file_tasuki_handoff_v1_desk_service_proto_goTypes = []any{
 	(*ListPoliciesResponse)(nil),      // 21: tasuki.handoff.v1.ListPoliciesResponse
 	(*GetPolicyRequest)(nil),          // 22: tasuki.handoff.v1.GetPolicyRequest
 	(*UpdatePolicyRequest)(nil),       // 23: tasuki.handoff.v1.UpdatePolicyRequest
-	(*ListQueuesRequest)(nil),         // 24: tasuki.handoff.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),        // 25: tasuki.handoff.v1.ListQueuesResponse
-	(*CreateQueueRequest)(nil),        // 26: tasuki.handoff.v1.CreateQueueRequest
-	(*ReconcileHandoffsRequest)(nil),  // 27: tasuki.handoff.v1.ReconcileHandoffsRequest
-	(*ReconcileHandoffsResponse)(nil), // 28: tasuki.handoff.v1.ReconcileHandoffsResponse
-	(Box)(0),                          // 29: tasuki.handoff.v1.Box
-	(State)(0),                        // 30: tasuki.handoff.v1.State
-	(Kind)(0),                         // 31: tasuki.handoff.v1.Kind
-	(*Handoff)(nil),                   // 32: tasuki.handoff.v1.Handoff
-	(*Attempt)(nil),                   // 33: tasuki.handoff.v1.Attempt
-	(*v1.Transition)(nil),             // 34: tasuki.type.v1.Transition
-	(*Breach)(nil),                    // 35: tasuki.handoff.v1.Breach
-	(*timestamppb.Timestamp)(nil),     // 36: google.protobuf.Timestamp
-	(*Payload)(nil),                   // 37: tasuki.handoff.v1.Payload
-	(*Reason)(nil),                    // 38: tasuki.handoff.v1.Reason
-	(*Gap)(nil),                       // 39: tasuki.handoff.v1.Gap
-	(*Policy)(nil),                    // 40: tasuki.handoff.v1.Policy
-	(*Queue)(nil),                     // 41: tasuki.handoff.v1.Queue
-	(*PeerReconciliation)(nil),        // 42: tasuki.handoff.v1.PeerReconciliation
+	(*ListCalendarsRequest)(nil),      // 24: tasuki.handoff.v1.ListCalendarsRequest
+	(*ListCalendarsResponse)(nil),     // 25: tasuki.handoff.v1.ListCalendarsResponse
+	(*GetCalendarRequest)(nil),        // 26: tasuki.handoff.v1.GetCalendarRequest
+	(*CreateCalendarRequest)(nil),     // 27: tasuki.handoff.v1.CreateCalendarRequest
+	(*UpdateCalendarRequest)(nil),     // 28: tasuki.handoff.v1.UpdateCalendarRequest
+	(*ListQueuesRequest)(nil),         // 29: tasuki.handoff.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),        // 30: tasuki.handoff.v1.ListQueuesResponse
+	(*CreateQueueRequest)(nil),        // 31: tasuki.handoff.v1.CreateQueueRequest
+	(*ReconcileHandoffsRequest)(nil),  // 32: tasuki.handoff.v1.ReconcileHandoffsRequest
+	(*ReconcileHandoffsResponse)(nil), // 33: tasuki.handoff.v1.ReconcileHandoffsResponse
+	(Box)(0),                          // 34: tasuki.handoff.v1.Box
+	(State)(0),                        // 35: tasuki.handoff.v1.State
+	(Kind)(0),                         // 36: tasuki.handoff.v1.Kind
+	(*Handoff)(nil),                   // 37: tasuki.handoff.v1.Handoff
+	(*Attempt)(nil),                   // 38: tasuki.handoff.v1.Attempt
+	(*v1.Transition)(nil),             // 39: tasuki.type.v1.Transition
+	(*Breach)(nil),                    // 40: tasuki.handoff.v1.Breach
+	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
+	(*Payload)(nil),                   // 42: tasuki.handoff.v1.Payload
+	(*Reason)(nil),                    // 43: tasuki.handoff.v1.Reason
+	(*Gap)(nil),                       // 44: tasuki.handoff.v1.Gap
+	(*Policy)(nil),                    // 45: tasuki.handoff.v1.Policy
+	(*Calendar)(nil),                  // 46: tasuki.handoff.v1.Calendar
+	(*Queue)(nil),                     // 47: tasuki.handoff.v1.Queue
+	(*PeerReconciliation)(nil),        // 48: tasuki.handoff.v1.PeerReconciliation
 }
 var file_tasuki_handoff_v1_desk_service_proto_depIdxs = []int32{
-	29, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	30, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
-	31, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	32, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
-	32, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	33, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
-	34, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
-	35, // 7: tasuki.handoff.v1.GetHandoffResponse.breaches:type_name -> tasuki.handoff.v1.Breach
-	36, // 8: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
-	37, // 9: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
-	29, // 10: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	31, // 11: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	32, // 12: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	31, // 13: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	38, // 14: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
-	38, // 15: tasuki.handoff.v1.CreateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
-	31, // 16: tasuki.handoff.v1.UpdateReasonRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	38, // 17: tasuki.handoff.v1.UpdateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
-	39, // 18: tasuki.handoff.v1.ListGapsResponse.gaps:type_name -> tasuki.handoff.v1.Gap
-	31, // 19: tasuki.handoff.v1.ListPoliciesRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	40, // 20: tasuki.handoff.v1.ListPoliciesResponse.policies:type_name -> tasuki.handoff.v1.Policy
-	40, // 21: tasuki.handoff.v1.UpdatePolicyRequest.policy:type_name -> tasuki.handoff.v1.Policy
-	41, // 22: tasuki.handoff.v1.ListQueuesResponse.queues:type_name -> tasuki.handoff.v1.Queue
-	41, // 23: tasuki.handoff.v1.CreateQueueRequest.queue:type_name -> tasuki.handoff.v1.Queue
-	42, // 24: tasuki.handoff.v1.ReconcileHandoffsResponse.peers:type_name -> tasuki.handoff.v1.PeerReconciliation
-	0,  // 25: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
-	2,  // 26: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
-	4,  // 27: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
-	5,  // 28: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
-	6,  // 29: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
-	7,  // 30: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
-	8,  // 31: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
-	9,  // 32: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
-	10, // 33: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
-	11, // 34: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
-	13, // 35: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
-	15, // 36: tasuki.handoff.v1.HandoffDeskService.CreateReason:input_type -> tasuki.handoff.v1.CreateReasonRequest
-	16, // 37: tasuki.handoff.v1.HandoffDeskService.UpdateReason:input_type -> tasuki.handoff.v1.UpdateReasonRequest
-	17, // 38: tasuki.handoff.v1.HandoffDeskService.ListGaps:input_type -> tasuki.handoff.v1.ListGapsRequest
-	19, // 39: tasuki.handoff.v1.HandoffDeskService.CloseGap:input_type -> tasuki.handoff.v1.CloseGapRequest
-	20, // 40: tasuki.handoff.v1.HandoffDeskService.ListPolicies:input_type -> tasuki.handoff.v1.ListPoliciesRequest
-	22, // 41: tasuki.handoff.v1.HandoffDeskService.GetPolicy:input_type -> tasuki.handoff.v1.GetPolicyRequest
-	23, // 42: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:input_type -> tasuki.handoff.v1.UpdatePolicyRequest
-	24, // 43: tasuki.handoff.v1.HandoffDeskService.ListQueues:input_type -> tasuki.handoff.v1.ListQueuesRequest
-	26, // 44: tasuki.handoff.v1.HandoffDeskService.CreateQueue:input_type -> tasuki.handoff.v1.CreateQueueRequest
-	27, // 45: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:input_type -> tasuki.handoff.v1.ReconcileHandoffsRequest
-	1,  // 46: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
-	3,  // 47: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
-	32, // 48: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 49: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 50: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 51: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 52: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 53: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
-	32, // 54: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
-	12, // 55: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
-	14, // 56: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
-	38, // 57: tasuki.handoff.v1.HandoffDeskService.CreateReason:output_type -> tasuki.handoff.v1.Reason
-	38, // 58: tasuki.handoff.v1.HandoffDeskService.UpdateReason:output_type -> tasuki.handoff.v1.Reason
-	18, // 59: tasuki.handoff.v1.HandoffDeskService.ListGaps:output_type -> tasuki.handoff.v1.ListGapsResponse
-	39, // 60: tasuki.handoff.v1.HandoffDeskService.CloseGap:output_type -> tasuki.handoff.v1.Gap
-	21, // 61: tasuki.handoff.v1.HandoffDeskService.ListPolicies:output_type -> tasuki.handoff.v1.ListPoliciesResponse
-	40, // 62: tasuki.handoff.v1.HandoffDeskService.GetPolicy:output_type -> tasuki.handoff.v1.Policy
-	40, // 63: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:output_type -> tasuki.handoff.v1.Policy
-	25, // 64: tasuki.handoff.v1.HandoffDeskService.ListQueues:output_type -> tasuki.handoff.v1.ListQueuesResponse
-	41, // 65: tasuki.handoff.v1.HandoffDeskService.CreateQueue:output_type -> tasuki.handoff.v1.Queue
-	28, // 66: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:output_type -> tasuki.handoff.v1.ReconcileHandoffsResponse
-	46, // [46:67] is the sub-list for method output_type
-	25, // [25:46] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	34, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	35, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
+	36, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	37, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
+	37, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	38, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
+	39, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
+	40, // 7: tasuki.handoff.v1.GetHandoffResponse.breaches:type_name -> tasuki.handoff.v1.Breach
+	41, // 8: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
+	42, // 9: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
+	34, // 10: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	36, // 11: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	37, // 12: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	36, // 13: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	43, // 14: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
+	43, // 15: tasuki.handoff.v1.CreateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	36, // 16: tasuki.handoff.v1.UpdateReasonRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	43, // 17: tasuki.handoff.v1.UpdateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	44, // 18: tasuki.handoff.v1.ListGapsResponse.gaps:type_name -> tasuki.handoff.v1.Gap
+	36, // 19: tasuki.handoff.v1.ListPoliciesRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	45, // 20: tasuki.handoff.v1.ListPoliciesResponse.policies:type_name -> tasuki.handoff.v1.Policy
+	45, // 21: tasuki.handoff.v1.UpdatePolicyRequest.policy:type_name -> tasuki.handoff.v1.Policy
+	46, // 22: tasuki.handoff.v1.ListCalendarsResponse.calendars:type_name -> tasuki.handoff.v1.Calendar
+	46, // 23: tasuki.handoff.v1.CreateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
+	46, // 24: tasuki.handoff.v1.UpdateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
+	47, // 25: tasuki.handoff.v1.ListQueuesResponse.queues:type_name -> tasuki.handoff.v1.Queue
+	47, // 26: tasuki.handoff.v1.CreateQueueRequest.queue:type_name -> tasuki.handoff.v1.Queue
+	48, // 27: tasuki.handoff.v1.ReconcileHandoffsResponse.peers:type_name -> tasuki.handoff.v1.PeerReconciliation
+	0,  // 28: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
+	2,  // 29: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
+	4,  // 30: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
+	5,  // 31: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
+	6,  // 32: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
+	7,  // 33: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
+	8,  // 34: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
+	9,  // 35: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
+	10, // 36: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
+	11, // 37: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
+	13, // 38: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
+	15, // 39: tasuki.handoff.v1.HandoffDeskService.CreateReason:input_type -> tasuki.handoff.v1.CreateReasonRequest
+	16, // 40: tasuki.handoff.v1.HandoffDeskService.UpdateReason:input_type -> tasuki.handoff.v1.UpdateReasonRequest
+	17, // 41: tasuki.handoff.v1.HandoffDeskService.ListGaps:input_type -> tasuki.handoff.v1.ListGapsRequest
+	19, // 42: tasuki.handoff.v1.HandoffDeskService.CloseGap:input_type -> tasuki.handoff.v1.CloseGapRequest
+	20, // 43: tasuki.handoff.v1.HandoffDeskService.ListPolicies:input_type -> tasuki.handoff.v1.ListPoliciesRequest
+	22, // 44: tasuki.handoff.v1.HandoffDeskService.GetPolicy:input_type -> tasuki.handoff.v1.GetPolicyRequest
+	23, // 45: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:input_type -> tasuki.handoff.v1.UpdatePolicyRequest
+	24, // 46: tasuki.handoff.v1.HandoffDeskService.ListCalendars:input_type -> tasuki.handoff.v1.ListCalendarsRequest
+	26, // 47: tasuki.handoff.v1.HandoffDeskService.GetCalendar:input_type -> tasuki.handoff.v1.GetCalendarRequest
+	27, // 48: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:input_type -> tasuki.handoff.v1.CreateCalendarRequest
+	28, // 49: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:input_type -> tasuki.handoff.v1.UpdateCalendarRequest
+	29, // 50: tasuki.handoff.v1.HandoffDeskService.ListQueues:input_type -> tasuki.handoff.v1.ListQueuesRequest
+	31, // 51: tasuki.handoff.v1.HandoffDeskService.CreateQueue:input_type -> tasuki.handoff.v1.CreateQueueRequest
+	32, // 52: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:input_type -> tasuki.handoff.v1.ReconcileHandoffsRequest
+	1,  // 53: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
+	3,  // 54: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
+	37, // 55: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 56: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 57: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 58: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 59: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 60: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
+	37, // 61: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
+	12, // 62: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
+	14, // 63: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
+	43, // 64: tasuki.handoff.v1.HandoffDeskService.CreateReason:output_type -> tasuki.handoff.v1.Reason
+	43, // 65: tasuki.handoff.v1.HandoffDeskService.UpdateReason:output_type -> tasuki.handoff.v1.Reason
+	18, // 66: tasuki.handoff.v1.HandoffDeskService.ListGaps:output_type -> tasuki.handoff.v1.ListGapsResponse
+	44, // 67: tasuki.handoff.v1.HandoffDeskService.CloseGap:output_type -> tasuki.handoff.v1.Gap
+	21, // 68: tasuki.handoff.v1.HandoffDeskService.ListPolicies:output_type -> tasuki.handoff.v1.ListPoliciesResponse
+	45, // 69: tasuki.handoff.v1.HandoffDeskService.GetPolicy:output_type -> tasuki.handoff.v1.Policy
+	45, // 70: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:output_type -> tasuki.handoff.v1.Policy
+	25, // 71: tasuki.handoff.v1.HandoffDeskService.ListCalendars:output_type -> tasuki.handoff.v1.ListCalendarsResponse
+	46, // 72: tasuki.handoff.v1.HandoffDeskService.GetCalendar:output_type -> tasuki.handoff.v1.Calendar
+	46, // 73: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:output_type -> tasuki.handoff.v1.Calendar
+	46, // 74: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:output_type -> tasuki.handoff.v1.Calendar
+	30, // 75: tasuki.handoff.v1.HandoffDeskService.ListQueues:output_type -> tasuki.handoff.v1.ListQueuesResponse
+	47, // 76: tasuki.handoff.v1.HandoffDeskService.CreateQueue:output_type -> tasuki.handoff.v1.Queue
+	33, // 77: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:output_type -> tasuki.handoff.v1.ReconcileHandoffsResponse
+	53, // [53:78] is the sub-list for method output_type
+	28, // [28:53] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_desk_service_proto_init() }
@@ -2127,7 +2409,7 @@ func file_tasuki_handoff_v1_desk_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_desk_service_proto_rawDesc), len(file_tasuki_handoff_v1_desk_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

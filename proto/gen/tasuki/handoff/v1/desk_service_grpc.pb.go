@@ -39,6 +39,10 @@ const (
 	HandoffDeskService_ListPolicies_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/ListPolicies"
 	HandoffDeskService_GetPolicy_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/GetPolicy"
 	HandoffDeskService_UpdatePolicy_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdatePolicy"
+	HandoffDeskService_ListCalendars_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ListCalendars"
+	HandoffDeskService_GetCalendar_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/GetCalendar"
+	HandoffDeskService_CreateCalendar_FullMethodName    = "/tasuki.handoff.v1.HandoffDeskService/CreateCalendar"
+	HandoffDeskService_UpdateCalendar_FullMethodName    = "/tasuki.handoff.v1.HandoffDeskService/UpdateCalendar"
 	HandoffDeskService_ListQueues_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/ListQueues"
 	HandoffDeskService_CreateQueue_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/CreateQueue"
 	HandoffDeskService_ReconcileHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/ReconcileHandoffs"
@@ -89,6 +93,15 @@ type HandoffDeskServiceClient interface {
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*Policy, error)
 	// Replaces the clocks and steps of a policy. Running clocks keep their due times. Administrators only.
 	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*Policy, error)
+	// Lists the business calendars of this department, by name.
+	ListCalendars(ctx context.Context, in *ListCalendarsRequest, opts ...grpc.CallOption) (*ListCalendarsResponse, error)
+	// Gets a business calendar.
+	GetCalendar(ctx context.Context, in *GetCalendarRequest, opts ...grpc.CallOption) (*Calendar, error)
+	// Adds a business calendar, for instance of a branch in another time zone. Policies name it. Administrators only.
+	CreateCalendar(ctx context.Context, in *CreateCalendarRequest, opts ...grpc.CallOption) (*Calendar, error)
+	// Replaces a business calendar, for instance with next year's company holidays. Running clocks keep their due times.
+	// Administrators only.
+	UpdateCalendar(ctx context.Context, in *UpdateCalendarRequest, opts ...grpc.CallOption) (*Calendar, error)
 	// Lists the queues of this department, by code.
 	ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error)
 	// Adds a queue. Administrators only.
@@ -295,6 +308,46 @@ func (c *handoffDeskServiceClient) UpdatePolicy(ctx context.Context, in *UpdateP
 	return out, nil
 }
 
+func (c *handoffDeskServiceClient) ListCalendars(ctx context.Context, in *ListCalendarsRequest, opts ...grpc.CallOption) (*ListCalendarsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCalendarsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_ListCalendars_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) GetCalendar(ctx context.Context, in *GetCalendarRequest, opts ...grpc.CallOption) (*Calendar, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Calendar)
+	err := c.cc.Invoke(ctx, HandoffDeskService_GetCalendar_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) CreateCalendar(ctx context.Context, in *CreateCalendarRequest, opts ...grpc.CallOption) (*Calendar, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Calendar)
+	err := c.cc.Invoke(ctx, HandoffDeskService_CreateCalendar_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) UpdateCalendar(ctx context.Context, in *UpdateCalendarRequest, opts ...grpc.CallOption) (*Calendar, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Calendar)
+	err := c.cc.Invoke(ctx, HandoffDeskService_UpdateCalendar_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *handoffDeskServiceClient) ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListQueuesResponse)
@@ -370,6 +423,15 @@ type HandoffDeskServiceServer interface {
 	GetPolicy(context.Context, *GetPolicyRequest) (*Policy, error)
 	// Replaces the clocks and steps of a policy. Running clocks keep their due times. Administrators only.
 	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*Policy, error)
+	// Lists the business calendars of this department, by name.
+	ListCalendars(context.Context, *ListCalendarsRequest) (*ListCalendarsResponse, error)
+	// Gets a business calendar.
+	GetCalendar(context.Context, *GetCalendarRequest) (*Calendar, error)
+	// Adds a business calendar, for instance of a branch in another time zone. Policies name it. Administrators only.
+	CreateCalendar(context.Context, *CreateCalendarRequest) (*Calendar, error)
+	// Replaces a business calendar, for instance with next year's company holidays. Running clocks keep their due times.
+	// Administrators only.
+	UpdateCalendar(context.Context, *UpdateCalendarRequest) (*Calendar, error)
 	// Lists the queues of this department, by code.
 	ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error)
 	// Adds a queue. Administrators only.
@@ -440,6 +502,18 @@ func (UnimplementedHandoffDeskServiceServer) GetPolicy(context.Context, *GetPoli
 }
 func (UnimplementedHandoffDeskServiceServer) UpdatePolicy(context.Context, *UpdatePolicyRequest) (*Policy, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdatePolicy not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) ListCalendars(context.Context, *ListCalendarsRequest) (*ListCalendarsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCalendars not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) GetCalendar(context.Context, *GetCalendarRequest) (*Calendar, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCalendar not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) CreateCalendar(context.Context, *CreateCalendarRequest) (*Calendar, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateCalendar not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) UpdateCalendar(context.Context, *UpdateCalendarRequest) (*Calendar, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCalendar not implemented")
 }
 func (UnimplementedHandoffDeskServiceServer) ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListQueues not implemented")
@@ -788,6 +862,78 @@ func _HandoffDeskService_UpdatePolicy_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _HandoffDeskService_ListCalendars_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCalendarsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).ListCalendars(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_ListCalendars_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).ListCalendars(ctx, req.(*ListCalendarsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_GetCalendar_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCalendarRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).GetCalendar(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_GetCalendar_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).GetCalendar(ctx, req.(*GetCalendarRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_CreateCalendar_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateCalendarRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).CreateCalendar(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_CreateCalendar_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).CreateCalendar(ctx, req.(*CreateCalendarRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_UpdateCalendar_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCalendarRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).UpdateCalendar(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_UpdateCalendar_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).UpdateCalendar(ctx, req.(*UpdateCalendarRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _HandoffDeskService_ListQueues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListQueuesRequest)
 	if err := dec(in); err != nil {
@@ -916,6 +1062,22 @@ var HandoffDeskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdatePolicy",
 			Handler:    _HandoffDeskService_UpdatePolicy_Handler,
+		},
+		{
+			MethodName: "ListCalendars",
+			Handler:    _HandoffDeskService_ListCalendars_Handler,
+		},
+		{
+			MethodName: "GetCalendar",
+			Handler:    _HandoffDeskService_GetCalendar_Handler,
+		},
+		{
+			MethodName: "CreateCalendar",
+			Handler:    _HandoffDeskService_CreateCalendar_Handler,
+		},
+		{
+			MethodName: "UpdateCalendar",
+			Handler:    _HandoffDeskService_UpdateCalendar_Handler,
 		},
 		{
 			MethodName: "ListQueues",

@@ -210,7 +210,7 @@ func (x Difference_Finding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Difference_Finding.Descriptor instead.
 func (Difference_Finding) EnumDescriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{5, 0}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // PolicyStep is one step of a policy.
@@ -422,6 +422,117 @@ func (x *Policy) GetCalendarZone() string {
 	return ""
 }
 
+// Calendar is when a company works: clocks run then and stand still otherwise. Days are written as 2026-08-12, from one to
+// another as 2026-08-12..2026-08-14, and as 12-29..01-03 when they come every year.
+type Calendar struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, for instance `company`: what `calendar` of a policy says. Does not change.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// IANA name of the time zone, for instance `Asia/Tokyo`.
+	Zone string `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Working hours by weekday (`mon`) or range of weekdays (`mon-fri`), for instance `09:00-12:00,13:00-18:00`. Days that
+	// are not named are closed.
+	Hours map[string]string `protobuf:"bytes,3,rep,name=hours,proto3" json:"hours,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Built-in national holidays with their substitutes: `jp`, or empty for none.
+	National string `protobuf:"bytes,4,opt,name=national,proto3" json:"national,omitempty"`
+	// Public holidays that are not built in.
+	Holidays []string `protobuf:"bytes,5,rep,name=holidays,proto3" json:"holidays,omitempty"`
+	// Days on which the company is closed.
+	CompanyHolidays []string `protobuf:"bytes,6,rep,name=company_holidays,json=companyHolidays,proto3" json:"company_holidays,omitempty"`
+	// Hours of single dates, which win over everything else: extra working days and short ones.
+	WorkingDays map[string]string `protobuf:"bytes,7,rep,name=working_days,json=workingDays,proto3" json:"working_days,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Send it back with an update.
+	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Calendar) Reset() {
+	*x = Calendar{}
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Calendar) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Calendar) ProtoMessage() {}
+
+func (x *Calendar) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Calendar.ProtoReflect.Descriptor instead.
+func (*Calendar) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Calendar) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Calendar) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Calendar) GetHours() map[string]string {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *Calendar) GetNational() string {
+	if x != nil {
+		return x.National
+	}
+	return ""
+}
+
+func (x *Calendar) GetHolidays() []string {
+	if x != nil {
+		return x.Holidays
+	}
+	return nil
+}
+
+func (x *Calendar) GetCompanyHolidays() []string {
+	if x != nil {
+		return x.CompanyHolidays
+	}
+	return nil
+}
+
+func (x *Calendar) GetWorkingDays() map[string]string {
+	if x != nil {
+		return x.WorkingDays
+	}
+	return nil
+}
+
+func (x *Calendar) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // Queue is where offers wait for somebody of the receiver.
 type Queue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -437,7 +548,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +560,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +573,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Queue) GetCode() string {
@@ -509,7 +620,7 @@ type Breach struct {
 
 func (x *Breach) Reset() {
 	*x = Breach{}
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +632,7 @@ func (x *Breach) String() string {
 func (*Breach) ProtoMessage() {}
 
 func (x *Breach) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +645,7 @@ func (x *Breach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breach.ProtoReflect.Descriptor instead.
 func (*Breach) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Breach) GetAttempt() int32 {
@@ -607,7 +718,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[4]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +730,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[4]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,7 +743,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{4}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Gap) GetPath() string {
@@ -702,7 +813,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[5]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +825,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[5]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +838,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{5}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Difference) GetHandoffId() string {
@@ -807,7 +918,7 @@ type PeerReconciliation struct {
 
 func (x *PeerReconciliation) Reset() {
 	*x = PeerReconciliation{}
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[6]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +930,7 @@ func (x *PeerReconciliation) String() string {
 func (*PeerReconciliation) ProtoMessage() {}
 
 func (x *PeerReconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[6]
+	mi := &file_tasuki_handoff_v1_settings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +943,7 @@ func (x *PeerReconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerReconciliation.ProtoReflect.Descriptor instead.
 func (*PeerReconciliation) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{6}
+	return file_tasuki_handoff_v1_settings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PeerReconciliation) GetTo() string {
@@ -903,7 +1014,24 @@ const file_tasuki_handoff_v1_settings_proto_rawDesc = "" +
 	"\x05steps\x18\t \x03(\v2\x1d.tasuki.handoff.v1.PolicyStepB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05steps\x12\x1b\n" +
 	"\x04etag\x18\n" +
 	" \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12,\n" +
-	"\rcalendar_zone\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\fcalendarZone\"\xa6\x01\n" +
+	"\rcalendar_zone\x18\v \x01(\tB\a\xbaH\x04r\x02\x18dR\fcalendarZone\"\xbb\x04\n" +
+	"\bCalendar\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,49}$R\x04name\x12\x1d\n" +
+	"\x04zone\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04zone\x12O\n" +
+	"\x05hours\x18\x03 \x03(\v2&.tasuki.handoff.v1.Calendar.HoursEntryB\x11\xbaH\x0e\x9a\x01\v\b\x01\x10\a*\x05r\x03\x18\xc8\x01R\x05hours\x12#\n" +
+	"\bnational\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\n" +
+	"R\bnational\x12+\n" +
+	"\bholidays\x18\x05 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x182R\bholidays\x12:\n" +
+	"\x10company_holidays\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02\x182R\x0fcompanyHolidays\x12g\n" +
+	"\fworking_days\x18\a \x03(\v2,.tasuki.handoff.v1.Calendar.WorkingDaysEntryB\x16\xbaH\x13\x9a\x01\x10\x10\xe8\a\"\x04r\x02\x182*\x05r\x03\x18\xc8\x01R\vworkingDays\x12\x1b\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x1a8\n" +
+	"\n" +
+	"HoursEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10WorkingDaysEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x01\n" +
 	"\x05Queue\x121\n" +
 	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,49}$R\x04code\x123\n" +
 	"\x05label\x18\x02 \x01(\v2\x15.tasuki.type.v1.LabelB\x06\xbaH\x03\xc8\x01\x01R\x05label\x125\n" +
@@ -975,46 +1103,51 @@ func file_tasuki_handoff_v1_settings_proto_rawDescGZIP() []byte {
 }
 
 var file_tasuki_handoff_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tasuki_handoff_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tasuki_handoff_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tasuki_handoff_v1_settings_proto_goTypes = []any{
 	(Clock)(0),                    // 0: tasuki.handoff.v1.Clock
 	(BreachStep)(0),               // 1: tasuki.handoff.v1.BreachStep
 	(Difference_Finding)(0),       // 2: tasuki.handoff.v1.Difference.Finding
 	(*PolicyStep)(nil),            // 3: tasuki.handoff.v1.PolicyStep
 	(*Policy)(nil),                // 4: tasuki.handoff.v1.Policy
-	(*Queue)(nil),                 // 5: tasuki.handoff.v1.Queue
-	(*Breach)(nil),                // 6: tasuki.handoff.v1.Breach
-	(*Gap)(nil),                   // 7: tasuki.handoff.v1.Gap
-	(*Difference)(nil),            // 8: tasuki.handoff.v1.Difference
-	(*PeerReconciliation)(nil),    // 9: tasuki.handoff.v1.PeerReconciliation
-	(Kind)(0),                     // 10: tasuki.handoff.v1.Kind
-	(*v1.Label)(nil),              // 11: tasuki.type.v1.Label
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.Actor)(nil),              // 13: tasuki.type.v1.Actor
+	(*Calendar)(nil),              // 5: tasuki.handoff.v1.Calendar
+	(*Queue)(nil),                 // 6: tasuki.handoff.v1.Queue
+	(*Breach)(nil),                // 7: tasuki.handoff.v1.Breach
+	(*Gap)(nil),                   // 8: tasuki.handoff.v1.Gap
+	(*Difference)(nil),            // 9: tasuki.handoff.v1.Difference
+	(*PeerReconciliation)(nil),    // 10: tasuki.handoff.v1.PeerReconciliation
+	nil,                           // 11: tasuki.handoff.v1.Calendar.HoursEntry
+	nil,                           // 12: tasuki.handoff.v1.Calendar.WorkingDaysEntry
+	(Kind)(0),                     // 13: tasuki.handoff.v1.Kind
+	(*v1.Label)(nil),              // 14: tasuki.type.v1.Label
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*v1.Actor)(nil),              // 16: tasuki.type.v1.Actor
 }
 var file_tasuki_handoff_v1_settings_proto_depIdxs = []int32{
 	0,  // 0: tasuki.handoff.v1.PolicyStep.clock:type_name -> tasuki.handoff.v1.Clock
 	1,  // 1: tasuki.handoff.v1.PolicyStep.step:type_name -> tasuki.handoff.v1.BreachStep
-	10, // 2: tasuki.handoff.v1.Policy.kind:type_name -> tasuki.handoff.v1.Kind
+	13, // 2: tasuki.handoff.v1.Policy.kind:type_name -> tasuki.handoff.v1.Kind
 	3,  // 3: tasuki.handoff.v1.Policy.steps:type_name -> tasuki.handoff.v1.PolicyStep
-	11, // 4: tasuki.handoff.v1.Queue.label:type_name -> tasuki.type.v1.Label
-	10, // 5: tasuki.handoff.v1.Queue.kind:type_name -> tasuki.handoff.v1.Kind
-	0,  // 6: tasuki.handoff.v1.Breach.clock:type_name -> tasuki.handoff.v1.Clock
-	1,  // 7: tasuki.handoff.v1.Breach.step:type_name -> tasuki.handoff.v1.BreachStep
-	12, // 8: tasuki.handoff.v1.Breach.due_at:type_name -> google.protobuf.Timestamp
-	12, // 9: tasuki.handoff.v1.Breach.at:type_name -> google.protobuf.Timestamp
-	12, // 10: tasuki.handoff.v1.Gap.due_at:type_name -> google.protobuf.Timestamp
-	12, // 11: tasuki.handoff.v1.Gap.closed_at:type_name -> google.protobuf.Timestamp
-	13, // 12: tasuki.handoff.v1.Gap.closed_by:type_name -> tasuki.type.v1.Actor
-	10, // 13: tasuki.handoff.v1.Difference.kind:type_name -> tasuki.handoff.v1.Kind
-	2,  // 14: tasuki.handoff.v1.Difference.finding:type_name -> tasuki.handoff.v1.Difference.Finding
-	11, // 15: tasuki.handoff.v1.Difference.description:type_name -> tasuki.type.v1.Label
-	8,  // 16: tasuki.handoff.v1.PeerReconciliation.differences:type_name -> tasuki.handoff.v1.Difference
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	11, // 4: tasuki.handoff.v1.Calendar.hours:type_name -> tasuki.handoff.v1.Calendar.HoursEntry
+	12, // 5: tasuki.handoff.v1.Calendar.working_days:type_name -> tasuki.handoff.v1.Calendar.WorkingDaysEntry
+	14, // 6: tasuki.handoff.v1.Queue.label:type_name -> tasuki.type.v1.Label
+	13, // 7: tasuki.handoff.v1.Queue.kind:type_name -> tasuki.handoff.v1.Kind
+	0,  // 8: tasuki.handoff.v1.Breach.clock:type_name -> tasuki.handoff.v1.Clock
+	1,  // 9: tasuki.handoff.v1.Breach.step:type_name -> tasuki.handoff.v1.BreachStep
+	15, // 10: tasuki.handoff.v1.Breach.due_at:type_name -> google.protobuf.Timestamp
+	15, // 11: tasuki.handoff.v1.Breach.at:type_name -> google.protobuf.Timestamp
+	15, // 12: tasuki.handoff.v1.Gap.due_at:type_name -> google.protobuf.Timestamp
+	15, // 13: tasuki.handoff.v1.Gap.closed_at:type_name -> google.protobuf.Timestamp
+	16, // 14: tasuki.handoff.v1.Gap.closed_by:type_name -> tasuki.type.v1.Actor
+	13, // 15: tasuki.handoff.v1.Difference.kind:type_name -> tasuki.handoff.v1.Kind
+	2,  // 16: tasuki.handoff.v1.Difference.finding:type_name -> tasuki.handoff.v1.Difference.Finding
+	14, // 17: tasuki.handoff.v1.Difference.description:type_name -> tasuki.type.v1.Label
+	9,  // 18: tasuki.handoff.v1.PeerReconciliation.differences:type_name -> tasuki.handoff.v1.Difference
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_settings_proto_init() }
@@ -1029,7 +1162,7 @@ func file_tasuki_handoff_v1_settings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_settings_proto_rawDesc), len(file_tasuki_handoff_v1_settings_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
