@@ -28,6 +28,7 @@ var registrations = map[protoreflect.FullName]rest.Registration{
 	"tasuki.fieldsales.v1.OpportunityService":     register(fieldsalesv1.RegisterOpportunityServiceHandlerClient, fieldsalesv1.NewOpportunityServiceClient),
 	"tasuki.customersuccess.v1.CustomerService":   register(customersuccessv1.RegisterCustomerServiceHandlerClient, customersuccessv1.NewCustomerServiceClient),
 	"tasuki.customersuccess.v1.OnboardingService": register(customersuccessv1.RegisterOnboardingServiceHandlerClient, customersuccessv1.NewOnboardingServiceClient),
+	"tasuki.customersuccess.v1.CsqlService":       register(customersuccessv1.RegisterCsqlServiceHandlerClient, customersuccessv1.NewCsqlServiceClient),
 	"tasuki.handoff.v1.HandoffDeskService":        register(handoffv1.RegisterHandoffDeskServiceHandlerClient, handoffv1.NewHandoffDeskServiceClient),
 	"tasuki.feed.v1.FeedService":                  register(feedv1.RegisterFeedServiceHandlerClient, feedv1.NewFeedServiceClient),
 	"tasuki.feed.v1.SubscriptionService":          register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),

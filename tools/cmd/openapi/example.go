@@ -25,11 +25,16 @@ const (
 var samples = map[string]string{
 	"Calendar.company_holidays": "12-29..01-03", "Calendar.hours": "mon-fri=09:00-18:00", "Calendar.name": "osaka-branch",
 	"Calendar.national": "jp", "Calendar.zone": "Asia/Tokyo",
-	"Consent.basis": "OPT_IN", "Consent.channel": "MAIL", "Label.en": "No budget", "Label.ja": "予算なし",
+	"Consent.basis": "OPT_IN", "Consent.channel": "MAIL",
+	"CsqlHealth.evidence": "NPS 9、未解決の問い合わせなし", "CsqlUsage.evidence": "週次利用率 92%、全 10 席が稼働", "Label.en": "No budget", "Label.ja": "予算なし",
+	"BrokenPromise.promise": "4月中に会計システムと連携", "CreateCustomerFeedbackRequest.text": "週次の会議で使っている。英語の画面もほしい。",
+	"CreateNpsResponseRequest.invitation_id": "2026-04-nps-0001", "LateGap.field": "decision_process", "correction_reason": "引き継ぎ後に判明した不足を追記",
+	"reasons": "INDUSTRY", "verbatim": "導入後すぐに使えるようになりました。",
 	"Policy.calendar": "company", "Policy.code": "MQL", "PolicyStep.escalate_to": "inside-sales/lead", "Queue.code": "enterprise",
+	"StatedNeed.evidence": "4 月定例会の議事録", "StatedNeed.statement": "大阪支店でも使いたい",
 	"action": "demo_request", "assignee": "sato", "campaign": "2026 spring seminar", "channel": "WEB_FORM",
 	"code": "NO_BUDGET", "company_domain": "tasuki.example.co.jp", "company_name": "株式会社タスキ",
-	"currency_code": "JPY", "description": "見積を送る", "domain": "tasuki.example.co.jp", "family": "佐藤",
+	"currency_code": "JPY", "customer_benefit": "支店間の引き継ぎ漏れがなくなる", "description": "見積を送る", "domain": "tasuki.example.co.jp", "family": "佐藤",
 	"family_kana": "サトウ", "full": "佐藤 花子", "given": "花子", "given_kana": "ハナコ", "id": sampleID, "industry": "製造業",
 	"mail": "hanako.sato@tasuki.example.co.jp", "missing": "company.domain", "name": "株式会社タスキ",
 	"note": "来週の火曜日に電話する", "owner": "sato", "phone": "+81312345678", "product": "Tasuki Standard",
@@ -145,6 +150,9 @@ func sample(field protoreflect.FieldDescriptor, isFull bool, depth int) (protore
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(true), true
 	case protoreflect.Int32Kind:
+		if rules := rulesOf(field).GetInt32(); rules.HasLte() {
+			return protoreflect.ValueOfInt32(min(12, rules.GetLte())), true
+		}
 		return protoreflect.ValueOfInt32(12), true
 	case protoreflect.Int64Kind:
 		return protoreflect.ValueOfInt64(12), true

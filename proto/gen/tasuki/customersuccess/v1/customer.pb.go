@@ -325,6 +325,59 @@ func (Customer_State) EnumDescriptor() ([]byte, []int) {
 	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// Why a customer is flagged.
+type CustomerFlag_Reason int32
+
+const (
+	// Not set.
+	CustomerFlag_REASON_UNSPECIFIED CustomerFlag_Reason = 0
+	// Nobody took the customer over in time: the accept clock of the handoff ran out.
+	CustomerFlag_REASON_HANDOVER_LATE CustomerFlag_Reason = 1
+	// The kickoff was not held in time: the first-action clock of the handoff ran out.
+	CustomerFlag_REASON_KICKOFF_LATE CustomerFlag_Reason = 2
+)
+
+// Enum value maps for CustomerFlag_Reason.
+var (
+	CustomerFlag_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "REASON_HANDOVER_LATE",
+		2: "REASON_KICKOFF_LATE",
+	}
+	CustomerFlag_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED":   0,
+		"REASON_HANDOVER_LATE": 1,
+		"REASON_KICKOFF_LATE":  2,
+	}
+)
+
+func (x CustomerFlag_Reason) Enum() *CustomerFlag_Reason {
+	p := new(CustomerFlag_Reason)
+	*p = x
+	return p
+}
+
+func (x CustomerFlag_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CustomerFlag_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_tasuki_customersuccess_v1_customer_proto_enumTypes[5].Descriptor()
+}
+
+func (CustomerFlag_Reason) Type() protoreflect.EnumType {
+	return &file_tasuki_customersuccess_v1_customer_proto_enumTypes[5]
+}
+
+func (x CustomerFlag_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CustomerFlag_Reason.Descriptor instead.
+func (CustomerFlag_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // Customer is a company that bought, and what customer success knows of it.
 type Customer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -373,7 +426,11 @@ type Customer struct {
 	// When it was taken over (UTC).
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed (UTC).
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Whether somebody has to look at it: a flag is open.
+	Flagged bool `protobuf:"varint,24,opt,name=flagged,proto3" json:"flagged,omitempty"`
+	// Why it is or was flagged, oldest first. Left out of lists.
+	Flags         []*CustomerFlag `protobuf:"bytes,25,rep,name=flags,proto3" json:"flags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -569,6 +626,120 @@ func (x *Customer) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Customer) GetFlagged() bool {
+	if x != nil {
+		return x.Flagged
+	}
+	return false
+}
+
+func (x *Customer) GetFlags() []*CustomerFlag {
+	if x != nil {
+		return x.Flags
+	}
+	return nil
+}
+
+// CustomerFlag is a reason to look at a customer.
+type CustomerFlag struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason CustomerFlag_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=tasuki.customersuccess.v1.CustomerFlag_Reason" json:"reason,omitempty"`
+	// The CLOSED_WON handoff whose clock ran out.
+	HandoffId string `protobuf:"bytes,2,opt,name=handoff_id,json=handoffId,proto3" json:"handoff_id,omitempty"`
+	// When it was due (UTC).
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// Since when the customer is flagged for it (UTC).
+	RaisedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=raised_at,json=raisedAt,proto3" json:"raised_at,omitempty"`
+	// When it was cleared (UTC); not set while open.
+	ClearedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=cleared_at,json=clearedAt,proto3" json:"cleared_at,omitempty"`
+	// Who cleared it; not set while open.
+	ClearedBy *v1.Actor `protobuf:"bytes,6,opt,name=cleared_by,json=clearedBy,proto3" json:"cleared_by,omitempty"`
+	// What was done about it; empty while open.
+	Note          string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerFlag) Reset() {
+	*x = CustomerFlag{}
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerFlag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerFlag) ProtoMessage() {}
+
+func (x *CustomerFlag) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerFlag.ProtoReflect.Descriptor instead.
+func (*CustomerFlag) Descriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CustomerFlag) GetReason() CustomerFlag_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return CustomerFlag_REASON_UNSPECIFIED
+}
+
+func (x *CustomerFlag) GetHandoffId() string {
+	if x != nil {
+		return x.HandoffId
+	}
+	return ""
+}
+
+func (x *CustomerFlag) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *CustomerFlag) GetRaisedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RaisedAt
+	}
+	return nil
+}
+
+func (x *CustomerFlag) GetClearedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ClearedAt
+	}
+	return nil
+}
+
+func (x *CustomerFlag) GetClearedBy() *v1.Actor {
+	if x != nil {
+		return x.ClearedBy
+	}
+	return nil
+}
+
+func (x *CustomerFlag) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // Contact is a person at the customer.
 type Contact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -582,7 +753,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[1]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +765,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[1]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +778,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{1}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Contact) GetPerson() *v1.Person {
@@ -639,7 +810,7 @@ type TierDecision struct {
 
 func (x *TierDecision) Reset() {
 	*x = TierDecision{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[2]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +822,7 @@ func (x *TierDecision) String() string {
 func (*TierDecision) ProtoMessage() {}
 
 func (x *TierDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[2]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +835,7 @@ func (x *TierDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierDecision.ProtoReflect.Descriptor instead.
 func (*TierDecision) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TierDecision) GetTier() Tier {
@@ -707,7 +878,7 @@ type TierOverride struct {
 
 func (x *TierOverride) Reset() {
 	*x = TierOverride{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[3]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +890,7 @@ func (x *TierOverride) String() string {
 func (*TierOverride) ProtoMessage() {}
 
 func (x *TierOverride) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[3]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +903,7 @@ func (x *TierOverride) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierOverride.ProtoReflect.Descriptor instead.
 func (*TierOverride) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TierOverride) GetTier() Tier {
@@ -793,7 +964,7 @@ type HandoverDocument struct {
 
 func (x *HandoverDocument) Reset() {
 	*x = HandoverDocument{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[4]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +976,7 @@ func (x *HandoverDocument) String() string {
 func (*HandoverDocument) ProtoMessage() {}
 
 func (x *HandoverDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[4]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +989,7 @@ func (x *HandoverDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverDocument.ProtoReflect.Descriptor instead.
 func (*HandoverDocument) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{4}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HandoverDocument) GetHandoffId() string {
@@ -885,7 +1056,7 @@ type HandoverGap struct {
 
 func (x *HandoverGap) Reset() {
 	*x = HandoverGap{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[5]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1068,7 @@ func (x *HandoverGap) String() string {
 func (*HandoverGap) ProtoMessage() {}
 
 func (x *HandoverGap) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[5]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1081,7 @@ func (x *HandoverGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverGap.ProtoReflect.Descriptor instead.
 func (*HandoverGap) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{5}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HandoverGap) GetField() string {
@@ -945,7 +1116,7 @@ type GetCustomerRequest struct {
 
 func (x *GetCustomerRequest) Reset() {
 	*x = GetCustomerRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[6]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1128,7 @@ func (x *GetCustomerRequest) String() string {
 func (*GetCustomerRequest) ProtoMessage() {}
 
 func (x *GetCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[6]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1141,7 @@ func (x *GetCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomerRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{6}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetCustomerRequest) GetId() string {
@@ -996,14 +1167,16 @@ type ListCustomersRequest struct {
 	// Only those with a deal of this journey.
 	JourneyId string `protobuf:"bytes,6,opt,name=journey_id,json=journeyId,proto3" json:"journey_id,omitempty"`
 	// Only the company with this web domain; upper and lower case are the same.
-	Domain        string `protobuf:"bytes,7,opt,name=domain,proto3" json:"domain,omitempty"`
+	Domain string `protobuf:"bytes,7,opt,name=domain,proto3" json:"domain,omitempty"`
+	// Only those with an open flag.
+	Flagged       bool `protobuf:"varint,8,opt,name=flagged,proto3" json:"flagged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListCustomersRequest) Reset() {
 	*x = ListCustomersRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[7]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1188,7 @@ func (x *ListCustomersRequest) String() string {
 func (*ListCustomersRequest) ProtoMessage() {}
 
 func (x *ListCustomersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[7]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1201,7 @@ func (x *ListCustomersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomersRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomersRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{7}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListCustomersRequest) GetPageSize() int32 {
@@ -1080,6 +1253,13 @@ func (x *ListCustomersRequest) GetDomain() string {
 	return ""
 }
 
+func (x *ListCustomersRequest) GetFlagged() bool {
+	if x != nil {
+		return x.Flagged
+	}
+	return false
+}
+
 // A page of customers.
 type ListCustomersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1093,7 +1273,7 @@ type ListCustomersResponse struct {
 
 func (x *ListCustomersResponse) Reset() {
 	*x = ListCustomersResponse{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[8]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1285,7 @@ func (x *ListCustomersResponse) String() string {
 func (*ListCustomersResponse) ProtoMessage() {}
 
 func (x *ListCustomersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[8]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1298,7 @@ func (x *ListCustomersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomersResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomersResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{8}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListCustomersResponse) GetCustomers() []*Customer {
@@ -1164,7 +1344,7 @@ type UpdateCustomerRequest struct {
 
 func (x *UpdateCustomerRequest) Reset() {
 	*x = UpdateCustomerRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[9]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1356,7 @@ func (x *UpdateCustomerRequest) String() string {
 func (*UpdateCustomerRequest) ProtoMessage() {}
 
 func (x *UpdateCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[9]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1369,7 @@ func (x *UpdateCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{9}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateCustomerRequest) GetId() string {
@@ -1283,7 +1463,7 @@ type CancelSubscriptionRequest struct {
 
 func (x *CancelSubscriptionRequest) Reset() {
 	*x = CancelSubscriptionRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[10]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1475,7 @@ func (x *CancelSubscriptionRequest) String() string {
 func (*CancelSubscriptionRequest) ProtoMessage() {}
 
 func (x *CancelSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[10]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1488,7 @@ func (x *CancelSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*CancelSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{10}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CancelSubscriptionRequest) GetId() string {
@@ -1372,7 +1552,7 @@ type ReactivateCustomerRequest struct {
 
 func (x *ReactivateCustomerRequest) Reset() {
 	*x = ReactivateCustomerRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[11]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1564,7 @@ func (x *ReactivateCustomerRequest) String() string {
 func (*ReactivateCustomerRequest) ProtoMessage() {}
 
 func (x *ReactivateCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[11]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1577,7 @@ func (x *ReactivateCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReactivateCustomerRequest.ProtoReflect.Descriptor instead.
 func (*ReactivateCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{11}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReactivateCustomerRequest) GetId() string {
@@ -1450,7 +1630,7 @@ type MarkRetainedRequest struct {
 
 func (x *MarkRetainedRequest) Reset() {
 	*x = MarkRetainedRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[12]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1642,7 @@ func (x *MarkRetainedRequest) String() string {
 func (*MarkRetainedRequest) ProtoMessage() {}
 
 func (x *MarkRetainedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[12]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1655,7 @@ func (x *MarkRetainedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkRetainedRequest.ProtoReflect.Descriptor instead.
 func (*MarkRetainedRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{12}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MarkRetainedRequest) GetId() string {
@@ -1499,6 +1679,70 @@ func (x *MarkRetainedRequest) GetNote() string {
 	return ""
 }
 
+// Clears the flags of a customer.
+type ClearCustomerFlagsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The customer.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The etag that was read; empty means whatever it is now.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What was done about it.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearCustomerFlagsRequest) Reset() {
+	*x = ClearCustomerFlagsRequest{}
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearCustomerFlagsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearCustomerFlagsRequest) ProtoMessage() {}
+
+func (x *ClearCustomerFlagsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearCustomerFlagsRequest.ProtoReflect.Descriptor instead.
+func (*ClearCustomerFlagsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ClearCustomerFlagsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ClearCustomerFlagsRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ClearCustomerFlagsRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // Asks for the subscriptions of a customer.
 type ListSubscriptionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1516,7 +1760,7 @@ type ListSubscriptionsRequest struct {
 
 func (x *ListSubscriptionsRequest) Reset() {
 	*x = ListSubscriptionsRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[13]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1772,7 @@ func (x *ListSubscriptionsRequest) String() string {
 func (*ListSubscriptionsRequest) ProtoMessage() {}
 
 func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[13]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1785,7 @@ func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{13}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSubscriptionsRequest) GetCustomerId() string {
@@ -1585,7 +1829,7 @@ type ListSubscriptionsResponse struct {
 
 func (x *ListSubscriptionsResponse) Reset() {
 	*x = ListSubscriptionsResponse{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[14]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1841,7 @@ func (x *ListSubscriptionsResponse) String() string {
 func (*ListSubscriptionsResponse) ProtoMessage() {}
 
 func (x *ListSubscriptionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[14]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1854,7 @@ func (x *ListSubscriptionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{14}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSubscriptionsResponse) GetSubscriptions() []*Subscription {
@@ -1648,7 +1892,7 @@ type ListMrrMovementsRequest struct {
 
 func (x *ListMrrMovementsRequest) Reset() {
 	*x = ListMrrMovementsRequest{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[15]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1904,7 @@ func (x *ListMrrMovementsRequest) String() string {
 func (*ListMrrMovementsRequest) ProtoMessage() {}
 
 func (x *ListMrrMovementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[15]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1917,7 @@ func (x *ListMrrMovementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMrrMovementsRequest.ProtoReflect.Descriptor instead.
 func (*ListMrrMovementsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{15}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListMrrMovementsRequest) GetCustomerId() string {
@@ -1731,7 +1975,7 @@ type ListMrrMovementsResponse struct {
 
 func (x *ListMrrMovementsResponse) Reset() {
 	*x = ListMrrMovementsResponse{}
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[16]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1987,7 @@ func (x *ListMrrMovementsResponse) String() string {
 func (*ListMrrMovementsResponse) ProtoMessage() {}
 
 func (x *ListMrrMovementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[16]
+	mi := &file_tasuki_customersuccess_v1_customer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +2000,7 @@ func (x *ListMrrMovementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMrrMovementsResponse.ProtoReflect.Descriptor instead.
 func (*ListMrrMovementsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{16}
+	return file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListMrrMovementsResponse) GetMovements() []*MrrMovement {
@@ -1777,8 +2021,7 @@ var File_tasuki_customersuccess_v1_customer_proto protoreflect.FileDescriptor
 
 const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"(tasuki/customersuccess/v1/customer.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1dtasuki/access/v1/access.proto\x1a,tasuki/customersuccess/v1/subscription.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xb8\n" +
-	"\n" +
+	"(tasuki/customersuccess/v1/customer.proto\x12\x19tasuki.customersuccess.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1dtasuki/access/v1/access.proto\x1a,tasuki/customersuccess/v1/subscription.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\x9b\v\n" +
 	"\bCustomer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1809,14 +2052,31 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\vcreate_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x87\x01\n" +
+	"updateTime\x12\x1d\n" +
+	"\aflagged\x18\x18 \x01(\bB\x03\xe0A\x03R\aflagged\x12B\n" +
+	"\x05flags\x18\x19 \x03(\v2'.tasuki.customersuccess.v1.CustomerFlagB\x03\xe0A\x03R\x05flags\"\x87\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STATE_HANDED_OVER\x10\x01\x12\x14\n" +
 	"\x10STATE_ONBOARDING\x10\x02\x12\x12\n" +
 	"\x0eSTATE_ADOPTION\x10\x03\x12\x13\n" +
 	"\x0fSTATE_RETENTION\x10\x04\x12\x11\n" +
-	"\rSTATE_CHURNED\x10\x05\"u\n" +
+	"\rSTATE_CHURNED\x10\x05\"\xbb\x03\n" +
+	"\fCustomerFlag\x12F\n" +
+	"\x06reason\x18\x01 \x01(\x0e2..tasuki.customersuccess.v1.CustomerFlag.ReasonR\x06reason\x12\x1d\n" +
+	"\n" +
+	"handoff_id\x18\x02 \x01(\tR\thandoffId\x121\n" +
+	"\x06due_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x127\n" +
+	"\traised_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\braisedAt\x129\n" +
+	"\n" +
+	"cleared_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tclearedAt\x124\n" +
+	"\n" +
+	"cleared_by\x18\x06 \x01(\v2\x15.tasuki.type.v1.ActorR\tclearedBy\x12\x12\n" +
+	"\x04note\x18\a \x01(\tR\x04note\"S\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REASON_HANDOVER_LATE\x10\x01\x12\x17\n" +
+	"\x13REASON_KICKOFF_LATE\x10\x02\"u\n" +
 	"\aContact\x12.\n" +
 	"\x06person\x18\x01 \x01(\v2\x16.tasuki.type.v1.PersonR\x06person\x12:\n" +
 	"\x04role\x18\x02 \x01(\x0e2&.tasuki.customersuccess.v1.ContactRoleR\x04role\"\x84\x01\n" +
@@ -1846,7 +2106,7 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x05label\x18\x02 \x01(\v2\x15.tasuki.type.v1.LabelR\x05label\x12,\n" +
 	"\bdue_date\x18\x03 \x01(\v2\x11.google.type.DateR\adueDate\"1\n" +
 	"\x12GetCustomerRequest\x12\x1b\n" +
-	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xe2\x02\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xfc\x02\n" +
 	"\x14ListCustomersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1857,7 +2117,8 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x03csm\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x03csm\x12*\n" +
 	"\n" +
 	"journey_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\tjourneyId\x12 \n" +
-	"\x06domain\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x06domain\"\x82\x01\n" +
+	"\x06domain\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x06domain\x12\x18\n" +
+	"\aflagged\x18\b \x01(\bR\aflagged\"\x82\x01\n" +
 	"\x15ListCustomersResponse\x12A\n" +
 	"\tcustomers\x18\x01 \x03(\v2#.tasuki.customersuccess.v1.CustomerR\tcustomers\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe8\x05\n" +
@@ -1898,7 +2159,11 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x13MarkRetainedRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12\x1c\n" +
-	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xef\x01\n" +
+	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"x\n" +
+	"\x19ClearCustomerFlagsRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12!\n" +
+	"\x04note\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x04note\"\xef\x01\n" +
 	"\x18ListSubscriptionsRequest\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"customerId\x12$\n" +
@@ -1945,15 +2210,15 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\vContactRole\x12\x1c\n" +
 	"\x18CONTACT_ROLE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CONTACT_ROLE_MAIN\x10\x01\x12\x18\n" +
-	"\x14CONTACT_ROLE_BILLING\x10\x022\x96\n" +
-	"\n" +
+	"\x14CONTACT_ROLE_BILLING\x10\x022\xb8\v\n" +
 	"\x0fCustomerService\x12\x83\x01\n" +
 	"\vGetCustomer\x12-.tasuki.customersuccess.v1.GetCustomerRequest\x1a#.tasuki.customersuccess.v1.Customer\" \xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/customers/{id}\x12\x8f\x01\n" +
 	"\rListCustomers\x12/.tasuki.customersuccess.v1.ListCustomersRequest\x1a0.tasuki.customersuccess.v1.ListCustomersResponse\"\x1b\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customers\x12\x8c\x01\n" +
 	"\x0eUpdateCustomer\x120.tasuki.customersuccess.v1.UpdateCustomerRequest\x1a#.tasuki.customersuccess.v1.Customer\"#\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x17:\x01*2\x12/v1/customers/{id}\x12\x9b\x01\n" +
 	"\x12CancelSubscription\x124.tasuki.customersuccess.v1.CancelSubscriptionRequest\x1a#.tasuki.customersuccess.v1.Customer\"*\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/customers/{id}:cancel\x12\x9f\x01\n" +
 	"\x12ReactivateCustomer\x124.tasuki.customersuccess.v1.ReactivateCustomerRequest\x1a#.tasuki.customersuccess.v1.Customer\".\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:reactivate\x12\x95\x01\n" +
-	"\fMarkRetained\x12..tasuki.customersuccess.v1.MarkRetainedRequest\x1a#.tasuki.customersuccess.v1.Customer\"0\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/customers/{id}:markRetained\x12\xb7\x01\n" +
+	"\fMarkRetained\x12..tasuki.customersuccess.v1.MarkRetainedRequest\x1a#.tasuki.customersuccess.v1.Customer\"0\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/customers/{id}:markRetained\x12\x9f\x01\n" +
+	"\x12ClearCustomerFlags\x124.tasuki.customersuccess.v1.ClearCustomerFlagsRequest\x1a#.tasuki.customersuccess.v1.Customer\".\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/customers/{id}:clearFlags\x12\xb7\x01\n" +
 	"\x11ListSubscriptions\x123.tasuki.customersuccess.v1.ListSubscriptionsRequest\x1a4.tasuki.customersuccess.v1.ListSubscriptionsResponse\"7\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02+\x12)/v1/customers/{customer_id}/subscriptions\x12\xc9\x01\n" +
 	"\x10ListMrrMovements\x122.tasuki.customersuccess.v1.ListMrrMovementsRequest\x1a3.tasuki.customersuccess.v1.ListMrrMovementsResponse\"L\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02@Z+\x12)/v1/customers/{customer_id}/mrr-movements\x12\x11/v1/mrr-movementsBXZVgithub.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1;customersuccessv1b\x06proto3"
 
@@ -1969,110 +2234,121 @@ func file_tasuki_customersuccess_v1_customer_proto_rawDescGZIP() []byte {
 	return file_tasuki_customersuccess_v1_customer_proto_rawDescData
 }
 
-var file_tasuki_customersuccess_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tasuki_customersuccess_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tasuki_customersuccess_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tasuki_customersuccess_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tasuki_customersuccess_v1_customer_proto_goTypes = []any{
 	(Tier)(0),                         // 0: tasuki.customersuccess.v1.Tier
 	(TouchModel)(0),                   // 1: tasuki.customersuccess.v1.TouchModel
 	(OwnerTeam)(0),                    // 2: tasuki.customersuccess.v1.OwnerTeam
 	(ContactRole)(0),                  // 3: tasuki.customersuccess.v1.ContactRole
 	(Customer_State)(0),               // 4: tasuki.customersuccess.v1.Customer.State
-	(*Customer)(nil),                  // 5: tasuki.customersuccess.v1.Customer
-	(*Contact)(nil),                   // 6: tasuki.customersuccess.v1.Contact
-	(*TierDecision)(nil),              // 7: tasuki.customersuccess.v1.TierDecision
-	(*TierOverride)(nil),              // 8: tasuki.customersuccess.v1.TierOverride
-	(*HandoverDocument)(nil),          // 9: tasuki.customersuccess.v1.HandoverDocument
-	(*HandoverGap)(nil),               // 10: tasuki.customersuccess.v1.HandoverGap
-	(*GetCustomerRequest)(nil),        // 11: tasuki.customersuccess.v1.GetCustomerRequest
-	(*ListCustomersRequest)(nil),      // 12: tasuki.customersuccess.v1.ListCustomersRequest
-	(*ListCustomersResponse)(nil),     // 13: tasuki.customersuccess.v1.ListCustomersResponse
-	(*UpdateCustomerRequest)(nil),     // 14: tasuki.customersuccess.v1.UpdateCustomerRequest
-	(*CancelSubscriptionRequest)(nil), // 15: tasuki.customersuccess.v1.CancelSubscriptionRequest
-	(*ReactivateCustomerRequest)(nil), // 16: tasuki.customersuccess.v1.ReactivateCustomerRequest
-	(*MarkRetainedRequest)(nil),       // 17: tasuki.customersuccess.v1.MarkRetainedRequest
-	(*ListSubscriptionsRequest)(nil),  // 18: tasuki.customersuccess.v1.ListSubscriptionsRequest
-	(*ListSubscriptionsResponse)(nil), // 19: tasuki.customersuccess.v1.ListSubscriptionsResponse
-	(*ListMrrMovementsRequest)(nil),   // 20: tasuki.customersuccess.v1.ListMrrMovementsRequest
-	(*ListMrrMovementsResponse)(nil),  // 21: tasuki.customersuccess.v1.ListMrrMovementsResponse
-	(*v1.Company)(nil),                // 22: tasuki.type.v1.Company
-	(*money.Money)(nil),               // 23: google.type.Money
-	(*Subscription)(nil),              // 24: tasuki.customersuccess.v1.Subscription
-	(*v1.Transition)(nil),             // 25: tasuki.type.v1.Transition
-	(*date.Date)(nil),                 // 26: google.type.Date
-	(*timestamppb.Timestamp)(nil),     // 27: google.protobuf.Timestamp
-	(*v1.Person)(nil),                 // 28: tasuki.type.v1.Person
-	(*v1.Label)(nil),                  // 29: tasuki.type.v1.Label
-	(*v1.Actor)(nil),                  // 30: tasuki.type.v1.Actor
-	(*v11.ClosedWonPayload)(nil),      // 31: tasuki.handoff.v1.ClosedWonPayload
-	(Subscription_State)(0),           // 32: tasuki.customersuccess.v1.Subscription.State
-	(MrrMovement_Kind)(0),             // 33: tasuki.customersuccess.v1.MrrMovement.Kind
-	(*MrrMovement)(nil),               // 34: tasuki.customersuccess.v1.MrrMovement
+	(CustomerFlag_Reason)(0),          // 5: tasuki.customersuccess.v1.CustomerFlag.Reason
+	(*Customer)(nil),                  // 6: tasuki.customersuccess.v1.Customer
+	(*CustomerFlag)(nil),              // 7: tasuki.customersuccess.v1.CustomerFlag
+	(*Contact)(nil),                   // 8: tasuki.customersuccess.v1.Contact
+	(*TierDecision)(nil),              // 9: tasuki.customersuccess.v1.TierDecision
+	(*TierOverride)(nil),              // 10: tasuki.customersuccess.v1.TierOverride
+	(*HandoverDocument)(nil),          // 11: tasuki.customersuccess.v1.HandoverDocument
+	(*HandoverGap)(nil),               // 12: tasuki.customersuccess.v1.HandoverGap
+	(*GetCustomerRequest)(nil),        // 13: tasuki.customersuccess.v1.GetCustomerRequest
+	(*ListCustomersRequest)(nil),      // 14: tasuki.customersuccess.v1.ListCustomersRequest
+	(*ListCustomersResponse)(nil),     // 15: tasuki.customersuccess.v1.ListCustomersResponse
+	(*UpdateCustomerRequest)(nil),     // 16: tasuki.customersuccess.v1.UpdateCustomerRequest
+	(*CancelSubscriptionRequest)(nil), // 17: tasuki.customersuccess.v1.CancelSubscriptionRequest
+	(*ReactivateCustomerRequest)(nil), // 18: tasuki.customersuccess.v1.ReactivateCustomerRequest
+	(*MarkRetainedRequest)(nil),       // 19: tasuki.customersuccess.v1.MarkRetainedRequest
+	(*ClearCustomerFlagsRequest)(nil), // 20: tasuki.customersuccess.v1.ClearCustomerFlagsRequest
+	(*ListSubscriptionsRequest)(nil),  // 21: tasuki.customersuccess.v1.ListSubscriptionsRequest
+	(*ListSubscriptionsResponse)(nil), // 22: tasuki.customersuccess.v1.ListSubscriptionsResponse
+	(*ListMrrMovementsRequest)(nil),   // 23: tasuki.customersuccess.v1.ListMrrMovementsRequest
+	(*ListMrrMovementsResponse)(nil),  // 24: tasuki.customersuccess.v1.ListMrrMovementsResponse
+	(*v1.Company)(nil),                // 25: tasuki.type.v1.Company
+	(*money.Money)(nil),               // 26: google.type.Money
+	(*Subscription)(nil),              // 27: tasuki.customersuccess.v1.Subscription
+	(*v1.Transition)(nil),             // 28: tasuki.type.v1.Transition
+	(*date.Date)(nil),                 // 29: google.type.Date
+	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
+	(*v1.Actor)(nil),                  // 31: tasuki.type.v1.Actor
+	(*v1.Person)(nil),                 // 32: tasuki.type.v1.Person
+	(*v1.Label)(nil),                  // 33: tasuki.type.v1.Label
+	(*v11.ClosedWonPayload)(nil),      // 34: tasuki.handoff.v1.ClosedWonPayload
+	(Subscription_State)(0),           // 35: tasuki.customersuccess.v1.Subscription.State
+	(MrrMovement_Kind)(0),             // 36: tasuki.customersuccess.v1.MrrMovement.Kind
+	(*MrrMovement)(nil),               // 37: tasuki.customersuccess.v1.MrrMovement
 }
 var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
-	22, // 0: tasuki.customersuccess.v1.Customer.company:type_name -> tasuki.type.v1.Company
-	6,  // 1: tasuki.customersuccess.v1.Customer.contacts:type_name -> tasuki.customersuccess.v1.Contact
+	25, // 0: tasuki.customersuccess.v1.Customer.company:type_name -> tasuki.type.v1.Company
+	8,  // 1: tasuki.customersuccess.v1.Customer.contacts:type_name -> tasuki.customersuccess.v1.Contact
 	4,  // 2: tasuki.customersuccess.v1.Customer.state:type_name -> tasuki.customersuccess.v1.Customer.State
 	0,  // 3: tasuki.customersuccess.v1.Customer.tier:type_name -> tasuki.customersuccess.v1.Tier
-	7,  // 4: tasuki.customersuccess.v1.Customer.tier_rule:type_name -> tasuki.customersuccess.v1.TierDecision
-	8,  // 5: tasuki.customersuccess.v1.Customer.tier_override:type_name -> tasuki.customersuccess.v1.TierOverride
+	9,  // 4: tasuki.customersuccess.v1.Customer.tier_rule:type_name -> tasuki.customersuccess.v1.TierDecision
+	10, // 5: tasuki.customersuccess.v1.Customer.tier_override:type_name -> tasuki.customersuccess.v1.TierOverride
 	1,  // 6: tasuki.customersuccess.v1.Customer.touch_model:type_name -> tasuki.customersuccess.v1.TouchModel
 	2,  // 7: tasuki.customersuccess.v1.Customer.owner_team:type_name -> tasuki.customersuccess.v1.OwnerTeam
-	23, // 8: tasuki.customersuccess.v1.Customer.mrr:type_name -> google.type.Money
-	23, // 9: tasuki.customersuccess.v1.Customer.committed_mrr:type_name -> google.type.Money
-	9,  // 10: tasuki.customersuccess.v1.Customer.handovers:type_name -> tasuki.customersuccess.v1.HandoverDocument
-	24, // 11: tasuki.customersuccess.v1.Customer.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
-	25, // 12: tasuki.customersuccess.v1.Customer.transitions:type_name -> tasuki.type.v1.Transition
-	26, // 13: tasuki.customersuccess.v1.Customer.churned_date:type_name -> google.type.Date
-	27, // 14: tasuki.customersuccess.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	27, // 15: tasuki.customersuccess.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	28, // 16: tasuki.customersuccess.v1.Contact.person:type_name -> tasuki.type.v1.Person
-	3,  // 17: tasuki.customersuccess.v1.Contact.role:type_name -> tasuki.customersuccess.v1.ContactRole
-	0,  // 18: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
-	29, // 19: tasuki.customersuccess.v1.TierDecision.label:type_name -> tasuki.type.v1.Label
-	0,  // 20: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
-	26, // 21: tasuki.customersuccess.v1.TierOverride.until:type_name -> google.type.Date
-	30, // 22: tasuki.customersuccess.v1.TierOverride.by:type_name -> tasuki.type.v1.Actor
-	27, // 23: tasuki.customersuccess.v1.TierOverride.at:type_name -> google.protobuf.Timestamp
-	31, // 24: tasuki.customersuccess.v1.HandoverDocument.document:type_name -> tasuki.handoff.v1.ClosedWonPayload
-	10, // 25: tasuki.customersuccess.v1.HandoverDocument.gaps:type_name -> tasuki.customersuccess.v1.HandoverGap
-	27, // 26: tasuki.customersuccess.v1.HandoverDocument.accepted_at:type_name -> google.protobuf.Timestamp
-	30, // 27: tasuki.customersuccess.v1.HandoverDocument.accepted_by:type_name -> tasuki.type.v1.Actor
-	29, // 28: tasuki.customersuccess.v1.HandoverGap.label:type_name -> tasuki.type.v1.Label
-	26, // 29: tasuki.customersuccess.v1.HandoverGap.due_date:type_name -> google.type.Date
-	4,  // 30: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.Customer.State
-	0,  // 31: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
-	5,  // 32: tasuki.customersuccess.v1.ListCustomersResponse.customers:type_name -> tasuki.customersuccess.v1.Customer
-	0,  // 33: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
-	26, // 34: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_until:type_name -> google.type.Date
-	26, // 35: tasuki.customersuccess.v1.CancelSubscriptionRequest.effective_date:type_name -> google.type.Date
-	26, // 36: tasuki.customersuccess.v1.ReactivateCustomerRequest.effective_date:type_name -> google.type.Date
-	32, // 37: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.Subscription.State
-	24, // 38: tasuki.customersuccess.v1.ListSubscriptionsResponse.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
-	33, // 39: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
-	26, // 40: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_from:type_name -> google.type.Date
-	26, // 41: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_before:type_name -> google.type.Date
-	34, // 42: tasuki.customersuccess.v1.ListMrrMovementsResponse.movements:type_name -> tasuki.customersuccess.v1.MrrMovement
-	11, // 43: tasuki.customersuccess.v1.CustomerService.GetCustomer:input_type -> tasuki.customersuccess.v1.GetCustomerRequest
-	12, // 44: tasuki.customersuccess.v1.CustomerService.ListCustomers:input_type -> tasuki.customersuccess.v1.ListCustomersRequest
-	14, // 45: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:input_type -> tasuki.customersuccess.v1.UpdateCustomerRequest
-	15, // 46: tasuki.customersuccess.v1.CustomerService.CancelSubscription:input_type -> tasuki.customersuccess.v1.CancelSubscriptionRequest
-	16, // 47: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:input_type -> tasuki.customersuccess.v1.ReactivateCustomerRequest
-	17, // 48: tasuki.customersuccess.v1.CustomerService.MarkRetained:input_type -> tasuki.customersuccess.v1.MarkRetainedRequest
-	18, // 49: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:input_type -> tasuki.customersuccess.v1.ListSubscriptionsRequest
-	20, // 50: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:input_type -> tasuki.customersuccess.v1.ListMrrMovementsRequest
-	5,  // 51: tasuki.customersuccess.v1.CustomerService.GetCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	13, // 52: tasuki.customersuccess.v1.CustomerService.ListCustomers:output_type -> tasuki.customersuccess.v1.ListCustomersResponse
-	5,  // 53: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	5,  // 54: tasuki.customersuccess.v1.CustomerService.CancelSubscription:output_type -> tasuki.customersuccess.v1.Customer
-	5,  // 55: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	5,  // 56: tasuki.customersuccess.v1.CustomerService.MarkRetained:output_type -> tasuki.customersuccess.v1.Customer
-	19, // 57: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:output_type -> tasuki.customersuccess.v1.ListSubscriptionsResponse
-	21, // 58: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:output_type -> tasuki.customersuccess.v1.ListMrrMovementsResponse
-	51, // [51:59] is the sub-list for method output_type
-	43, // [43:51] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	26, // 8: tasuki.customersuccess.v1.Customer.mrr:type_name -> google.type.Money
+	26, // 9: tasuki.customersuccess.v1.Customer.committed_mrr:type_name -> google.type.Money
+	11, // 10: tasuki.customersuccess.v1.Customer.handovers:type_name -> tasuki.customersuccess.v1.HandoverDocument
+	27, // 11: tasuki.customersuccess.v1.Customer.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
+	28, // 12: tasuki.customersuccess.v1.Customer.transitions:type_name -> tasuki.type.v1.Transition
+	29, // 13: tasuki.customersuccess.v1.Customer.churned_date:type_name -> google.type.Date
+	30, // 14: tasuki.customersuccess.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
+	30, // 15: tasuki.customersuccess.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 16: tasuki.customersuccess.v1.Customer.flags:type_name -> tasuki.customersuccess.v1.CustomerFlag
+	5,  // 17: tasuki.customersuccess.v1.CustomerFlag.reason:type_name -> tasuki.customersuccess.v1.CustomerFlag.Reason
+	30, // 18: tasuki.customersuccess.v1.CustomerFlag.due_at:type_name -> google.protobuf.Timestamp
+	30, // 19: tasuki.customersuccess.v1.CustomerFlag.raised_at:type_name -> google.protobuf.Timestamp
+	30, // 20: tasuki.customersuccess.v1.CustomerFlag.cleared_at:type_name -> google.protobuf.Timestamp
+	31, // 21: tasuki.customersuccess.v1.CustomerFlag.cleared_by:type_name -> tasuki.type.v1.Actor
+	32, // 22: tasuki.customersuccess.v1.Contact.person:type_name -> tasuki.type.v1.Person
+	3,  // 23: tasuki.customersuccess.v1.Contact.role:type_name -> tasuki.customersuccess.v1.ContactRole
+	0,  // 24: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
+	33, // 25: tasuki.customersuccess.v1.TierDecision.label:type_name -> tasuki.type.v1.Label
+	0,  // 26: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
+	29, // 27: tasuki.customersuccess.v1.TierOverride.until:type_name -> google.type.Date
+	31, // 28: tasuki.customersuccess.v1.TierOverride.by:type_name -> tasuki.type.v1.Actor
+	30, // 29: tasuki.customersuccess.v1.TierOverride.at:type_name -> google.protobuf.Timestamp
+	34, // 30: tasuki.customersuccess.v1.HandoverDocument.document:type_name -> tasuki.handoff.v1.ClosedWonPayload
+	12, // 31: tasuki.customersuccess.v1.HandoverDocument.gaps:type_name -> tasuki.customersuccess.v1.HandoverGap
+	30, // 32: tasuki.customersuccess.v1.HandoverDocument.accepted_at:type_name -> google.protobuf.Timestamp
+	31, // 33: tasuki.customersuccess.v1.HandoverDocument.accepted_by:type_name -> tasuki.type.v1.Actor
+	33, // 34: tasuki.customersuccess.v1.HandoverGap.label:type_name -> tasuki.type.v1.Label
+	29, // 35: tasuki.customersuccess.v1.HandoverGap.due_date:type_name -> google.type.Date
+	4,  // 36: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.Customer.State
+	0,  // 37: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
+	6,  // 38: tasuki.customersuccess.v1.ListCustomersResponse.customers:type_name -> tasuki.customersuccess.v1.Customer
+	0,  // 39: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
+	29, // 40: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_until:type_name -> google.type.Date
+	29, // 41: tasuki.customersuccess.v1.CancelSubscriptionRequest.effective_date:type_name -> google.type.Date
+	29, // 42: tasuki.customersuccess.v1.ReactivateCustomerRequest.effective_date:type_name -> google.type.Date
+	35, // 43: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.Subscription.State
+	27, // 44: tasuki.customersuccess.v1.ListSubscriptionsResponse.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
+	36, // 45: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
+	29, // 46: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_from:type_name -> google.type.Date
+	29, // 47: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_before:type_name -> google.type.Date
+	37, // 48: tasuki.customersuccess.v1.ListMrrMovementsResponse.movements:type_name -> tasuki.customersuccess.v1.MrrMovement
+	13, // 49: tasuki.customersuccess.v1.CustomerService.GetCustomer:input_type -> tasuki.customersuccess.v1.GetCustomerRequest
+	14, // 50: tasuki.customersuccess.v1.CustomerService.ListCustomers:input_type -> tasuki.customersuccess.v1.ListCustomersRequest
+	16, // 51: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:input_type -> tasuki.customersuccess.v1.UpdateCustomerRequest
+	17, // 52: tasuki.customersuccess.v1.CustomerService.CancelSubscription:input_type -> tasuki.customersuccess.v1.CancelSubscriptionRequest
+	18, // 53: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:input_type -> tasuki.customersuccess.v1.ReactivateCustomerRequest
+	19, // 54: tasuki.customersuccess.v1.CustomerService.MarkRetained:input_type -> tasuki.customersuccess.v1.MarkRetainedRequest
+	20, // 55: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:input_type -> tasuki.customersuccess.v1.ClearCustomerFlagsRequest
+	21, // 56: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:input_type -> tasuki.customersuccess.v1.ListSubscriptionsRequest
+	23, // 57: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:input_type -> tasuki.customersuccess.v1.ListMrrMovementsRequest
+	6,  // 58: tasuki.customersuccess.v1.CustomerService.GetCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	15, // 59: tasuki.customersuccess.v1.CustomerService.ListCustomers:output_type -> tasuki.customersuccess.v1.ListCustomersResponse
+	6,  // 60: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 61: tasuki.customersuccess.v1.CustomerService.CancelSubscription:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 62: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 63: tasuki.customersuccess.v1.CustomerService.MarkRetained:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 64: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:output_type -> tasuki.customersuccess.v1.Customer
+	22, // 65: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:output_type -> tasuki.customersuccess.v1.ListSubscriptionsResponse
+	24, // 66: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:output_type -> tasuki.customersuccess.v1.ListMrrMovementsResponse
+	58, // [58:67] is the sub-list for method output_type
+	49, // [49:58] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_customersuccess_v1_customer_proto_init() }
@@ -2081,14 +2357,14 @@ func file_tasuki_customersuccess_v1_customer_proto_init() {
 		return
 	}
 	file_tasuki_customersuccess_v1_subscription_proto_init()
-	file_tasuki_customersuccess_v1_customer_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tasuki_customersuccess_v1_customer_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_customersuccess_v1_customer_proto_rawDesc), len(file_tasuki_customersuccess_v1_customer_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   17,
+			NumEnums:      6,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	CustomerService_CancelSubscription_FullMethodName = "/tasuki.customersuccess.v1.CustomerService/CancelSubscription"
 	CustomerService_ReactivateCustomer_FullMethodName = "/tasuki.customersuccess.v1.CustomerService/ReactivateCustomer"
 	CustomerService_MarkRetained_FullMethodName       = "/tasuki.customersuccess.v1.CustomerService/MarkRetained"
+	CustomerService_ClearCustomerFlags_FullMethodName = "/tasuki.customersuccess.v1.CustomerService/ClearCustomerFlags"
 	CustomerService_ListSubscriptions_FullMethodName  = "/tasuki.customersuccess.v1.CustomerService/ListSubscriptions"
 	CustomerService_ListMrrMovements_FullMethodName   = "/tasuki.customersuccess.v1.CustomerService/ListMrrMovements"
 )
@@ -58,6 +59,9 @@ type CustomerServiceClient interface {
 	ReactivateCustomer(ctx context.Context, in *ReactivateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Records that the product has become a habit of the customer. ADOPTION → RETENTION.
 	MarkRetained(ctx context.Context, in *MarkRetainedRequest, opts ...grpc.CallOption) (*Customer, error)
+	// Records that somebody has looked at a flagged customer: all its open flags are cleared. Without one it answers
+	// `GUARD_NOT_MET`.
+	ClearCustomerFlags(ctx context.Context, in *ClearCustomerFlagsRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Lists the subscriptions of a customer, newest first, cancelled ones included.
 	ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsResponse, error)
 	// Lists the lines of the revenue ledger, newest line first, of one customer or of all.
@@ -132,6 +136,16 @@ func (c *customerServiceClient) MarkRetained(ctx context.Context, in *MarkRetain
 	return out, nil
 }
 
+func (c *customerServiceClient) ClearCustomerFlags(ctx context.Context, in *ClearCustomerFlagsRequest, opts ...grpc.CallOption) (*Customer, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Customer)
+	err := c.cc.Invoke(ctx, CustomerService_ClearCustomerFlags_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *customerServiceClient) ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSubscriptionsResponse)
@@ -174,6 +188,9 @@ type CustomerServiceServer interface {
 	ReactivateCustomer(context.Context, *ReactivateCustomerRequest) (*Customer, error)
 	// Records that the product has become a habit of the customer. ADOPTION → RETENTION.
 	MarkRetained(context.Context, *MarkRetainedRequest) (*Customer, error)
+	// Records that somebody has looked at a flagged customer: all its open flags are cleared. Without one it answers
+	// `GUARD_NOT_MET`.
+	ClearCustomerFlags(context.Context, *ClearCustomerFlagsRequest) (*Customer, error)
 	// Lists the subscriptions of a customer, newest first, cancelled ones included.
 	ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsResponse, error)
 	// Lists the lines of the revenue ledger, newest line first, of one customer or of all.
@@ -205,6 +222,9 @@ func (UnimplementedCustomerServiceServer) ReactivateCustomer(context.Context, *R
 }
 func (UnimplementedCustomerServiceServer) MarkRetained(context.Context, *MarkRetainedRequest) (*Customer, error) {
 	return nil, status.Error(codes.Unimplemented, "method MarkRetained not implemented")
+}
+func (UnimplementedCustomerServiceServer) ClearCustomerFlags(context.Context, *ClearCustomerFlagsRequest) (*Customer, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClearCustomerFlags not implemented")
 }
 func (UnimplementedCustomerServiceServer) ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSubscriptions not implemented")
@@ -341,6 +361,24 @@ func _CustomerService_MarkRetained_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CustomerService_ClearCustomerFlags_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClearCustomerFlagsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CustomerServiceServer).ClearCustomerFlags(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CustomerService_ClearCustomerFlags_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CustomerServiceServer).ClearCustomerFlags(ctx, req.(*ClearCustomerFlagsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CustomerService_ListSubscriptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSubscriptionsRequest)
 	if err := dec(in); err != nil {
@@ -407,6 +445,10 @@ var CustomerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MarkRetained",
 			Handler:    _CustomerService_MarkRetained_Handler,
+		},
+		{
+			MethodName: "ClearCustomerFlags",
+			Handler:    _CustomerService_ClearCustomerFlags_Handler,
 		},
 		{
 			MethodName: "ListSubscriptions",

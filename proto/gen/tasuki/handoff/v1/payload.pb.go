@@ -1238,7 +1238,18 @@ type CsqlPayload struct {
 	// Day on which the contract renews.
 	RenewalDate *date.Date `protobuf:"bytes,12,opt,name=renewal_date,json=renewalDate,proto3" json:"renewal_date,omitempty"`
 	// What to be careful about.
-	Cautions      string `protobuf:"bytes,13,opt,name=cautions,proto3" json:"cautions,omitempty"`
+	Cautions string `protobuf:"bytes,13,opt,name=cautions,proto3" json:"cautions,omitempty"`
+	// What the health at the time rests on, in words.
+	HealthEvidence string `protobuf:"bytes,14,opt,name=health_evidence,json=healthEvidence,proto3" json:"health_evidence,omitempty"`
+	// Day on which the need was stated.
+	StatedDate *date.Date `protobuf:"bytes,15,opt,name=stated_date,json=statedDate,proto3" json:"stated_date,omitempty"`
+	// Where the stated need can be looked up: a quotation, a ticket, a link to minutes.
+	NeedEvidence string `protobuf:"bytes,16,opt,name=need_evidence,json=needEvidence,proto3" json:"need_evidence,omitempty"`
+	// What the customer pays for at the time: the lines and monthly recurring revenue of all subscriptions in force, and the
+	// terms of the one that renews next.
+	Contract *ContractSummary `protobuf:"bytes,17,opt,name=contract,proto3" json:"contract,omitempty"`
+	// Who offers it at customer success: subject of the person's token.
+	OfferedBy     string `protobuf:"bytes,18,opt,name=offered_by,json=offeredBy,proto3" json:"offered_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1364,6 +1375,41 @@ func (x *CsqlPayload) GetCautions() string {
 	return ""
 }
 
+func (x *CsqlPayload) GetHealthEvidence() string {
+	if x != nil {
+		return x.HealthEvidence
+	}
+	return ""
+}
+
+func (x *CsqlPayload) GetStatedDate() *date.Date {
+	if x != nil {
+		return x.StatedDate
+	}
+	return nil
+}
+
+func (x *CsqlPayload) GetNeedEvidence() string {
+	if x != nil {
+		return x.NeedEvidence
+	}
+	return ""
+}
+
+func (x *CsqlPayload) GetContract() *ContractSummary {
+	if x != nil {
+		return x.Contract
+	}
+	return nil
+}
+
+func (x *CsqlPayload) GetOfferedBy() string {
+	if x != nil {
+		return x.OfferedBy
+	}
+	return ""
+}
+
 var File_tasuki_handoff_v1_payload_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_payload_proto_rawDesc = "" +
@@ -1484,7 +1530,7 @@ const file_tasuki_handoff_v1_payload_proto_rawDesc = "" +
 	"\ameasure\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\ameasure\"c\n" +
 	"\aPromise\x12*\n" +
 	"\vdescription\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12,\n" +
-	"\bdue_date\x18\x02 \x01(\v2\x11.google.type.DateR\adueDate\"\xe7\x04\n" +
+	"\bdue_date\x18\x02 \x01(\v2\x11.google.type.DateR\adueDate\"\xe6\x06\n" +
 	"\vCsqlPayload\x12,\n" +
 	"\vcustomer_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x121\n" +
@@ -1502,7 +1548,14 @@ const file_tasuki_handoff_v1_payload_proto_rawDesc = "" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x0fcustomerBenefit\x122\n" +
 	"\bcontacts\x18\v \x03(\v2\x16.tasuki.type.v1.PersonR\bcontacts\x124\n" +
 	"\frenewal_date\x18\f \x01(\v2\x11.google.type.DateR\vrenewalDate\x12$\n" +
-	"\bcautions\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\bcautionsBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
+	"\bcautions\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\bcautions\x121\n" +
+	"\x0fhealth_evidence\x18\x0e \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x0ehealthEvidence\x122\n" +
+	"\vstated_date\x18\x0f \x01(\v2\x11.google.type.DateR\n" +
+	"statedDate\x12-\n" +
+	"\rneed_evidence\x18\x10 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\fneedEvidence\x12>\n" +
+	"\bcontract\x18\x11 \x01(\v2\".tasuki.handoff.v1.ContractSummaryR\bcontract\x12'\n" +
+	"\n" +
+	"offered_by\x18\x12 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tofferedByBHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
 
 var (
 	file_tasuki_handoff_v1_payload_proto_rawDescOnce sync.Once
@@ -1577,11 +1630,13 @@ var file_tasuki_handoff_v1_payload_proto_depIdxs = []int32{
 	18, // 34: tasuki.handoff.v1.CsqlPayload.expected_mrr:type_name -> google.type.Money
 	13, // 35: tasuki.handoff.v1.CsqlPayload.contacts:type_name -> tasuki.type.v1.Person
 	19, // 36: tasuki.handoff.v1.CsqlPayload.renewal_date:type_name -> google.type.Date
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	19, // 37: tasuki.handoff.v1.CsqlPayload.stated_date:type_name -> google.type.Date
+	8,  // 38: tasuki.handoff.v1.CsqlPayload.contract:type_name -> tasuki.handoff.v1.ContractSummary
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_payload_proto_init() }
