@@ -141,7 +141,7 @@ func mount(ctx context.Context, root *http.ServeMux, d access.Department, conn g
 }
 
 // shared are the packages whose services every department serves.
-var shared = []string{"tasuki.handoff.v1", "tasuki.feed.v1", "tasuki.jobs.v1"}
+var shared = []string{"tasuki.handoff.v1", "tasuki.feed.v1", "tasuki.jobs.v1", "tasuki.party.v1"}
 
 // servicesOf lists the services of a department: its own and the shared ones, from the descriptors linked in.
 func servicesOf(d access.Department) ([]protoreflect.ServiceDescriptor, error) {

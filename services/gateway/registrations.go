@@ -14,6 +14,7 @@ import (
 	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	jobsv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/jobs/v1"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
+	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	"github.com/tasuki-project/tasuki/services/gateway/internal/rest"
 )
 
@@ -32,6 +33,8 @@ var registrations = map[protoreflect.FullName]rest.Registration{
 	"tasuki.handoff.v1.HandoffDeskService":        register(handoffv1.RegisterHandoffDeskServiceHandlerClient, handoffv1.NewHandoffDeskServiceClient),
 	"tasuki.feed.v1.FeedService":                  register(feedv1.RegisterFeedServiceHandlerClient, feedv1.NewFeedServiceClient),
 	"tasuki.feed.v1.SubscriptionService":          register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),
+	"tasuki.marketing.v1.PersonService":           register(marketingv1.RegisterPersonServiceHandlerClient, marketingv1.NewPersonServiceClient),
+	"tasuki.party.v1.ContactService":              register(partyv1.RegisterContactServiceHandlerClient, partyv1.NewContactServiceClient),
 	"tasuki.jobs.v1.DeadLetterService":            register(jobsv1.RegisterDeadLetterServiceHandlerClient, jobsv1.NewDeadLetterServiceClient),
 }
 

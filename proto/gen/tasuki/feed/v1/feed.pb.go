@@ -32,7 +32,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// One thing that happened. Written in the transaction that made it happen, never changed afterwards.
+// One thing that happened. Written in the transaction that made it happen, never changed afterwards, but for one case: the
+// erasure of a person empties its data of that person. Id, type, subject and order stay.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// UUIDv7; stable for ever, use it to drop duplicates.

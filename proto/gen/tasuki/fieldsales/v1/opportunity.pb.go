@@ -306,9 +306,11 @@ type Opportunity struct {
 	// When it was created (UTC).
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,39,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed (UTC).
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// By which channels the contact agreed to be contacted, as marketing told last.
+	ContactConsents []*v11.Consent `protobuf:"bytes,41,rep,name=contact_consents,json=contactConsents,proto3" json:"contact_consents,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Opportunity) Reset() {
@@ -617,6 +619,13 @@ func (x *Opportunity) GetCreateTime() *timestamppb.Timestamp {
 func (x *Opportunity) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Opportunity) GetContactConsents() []*v11.Consent {
+	if x != nil {
+		return x.ContactConsents
 	}
 	return nil
 }
@@ -944,7 +953,7 @@ var File_tasuki_fieldsales_v1_opportunity_proto protoreflect.FileDescriptor
 
 const file_tasuki_fieldsales_v1_opportunity_proto_rawDesc = "" +
 	"\n" +
-	"&tasuki/fieldsales/v1/opportunity.proto\x12\x14tasuki.fieldsales.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\xcd\x11\n" +
+	"&tasuki/fieldsales/v1/opportunity.proto\x12\x14tasuki.fieldsales.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a\x19tasuki/type/v1/type.proto\"\x99\x12\n" +
 	"\vOpportunity\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1d\n" +
 	"\n" +
@@ -999,7 +1008,8 @@ const file_tasuki_fieldsales_v1_opportunity_proto_rawDesc = "" +
 	"\vcreate_time\x18' \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18( \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\"b\n" +
+	"updateTime\x12J\n" +
+	"\x10contact_consents\x18) \x03(\v2\x1a.tasuki.handoff.v1.ConsentB\x03\xe0A\x03R\x0fcontactConsents\"b\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTYPE_NEW\x10\x01\x12\x0f\n" +
@@ -1080,8 +1090,9 @@ var file_tasuki_fieldsales_v1_opportunity_proto_goTypes = []any{
 	(*v11.ClosedWonPayload)(nil),     // 15: tasuki.handoff.v1.ClosedWonPayload
 	(v11.State)(0),                   // 16: tasuki.handoff.v1.State
 	(*v1.Transition)(nil),            // 17: tasuki.type.v1.Transition
-	(v11.Reason_Action)(0),           // 18: tasuki.handoff.v1.Reason.Action
-	(*v1.Label)(nil),                 // 19: tasuki.type.v1.Label
+	(*v11.Consent)(nil),              // 18: tasuki.handoff.v1.Consent
+	(v11.Reason_Action)(0),           // 19: tasuki.handoff.v1.Reason.Action
+	(*v1.Label)(nil),                 // 20: tasuki.type.v1.Label
 }
 var file_tasuki_fieldsales_v1_opportunity_proto_depIdxs = []int32{
 	1,  // 0: tasuki.fieldsales.v1.Opportunity.type:type_name -> tasuki.fieldsales.v1.Opportunity.Type
@@ -1105,18 +1116,19 @@ var file_tasuki_fieldsales_v1_opportunity_proto_depIdxs = []int32{
 	17, // 18: tasuki.fieldsales.v1.Opportunity.transitions:type_name -> tasuki.type.v1.Transition
 	13, // 19: tasuki.fieldsales.v1.Opportunity.create_time:type_name -> google.protobuf.Timestamp
 	13, // 20: tasuki.fieldsales.v1.Opportunity.update_time:type_name -> google.protobuf.Timestamp
-	13, // 21: tasuki.fieldsales.v1.NextAction.due_at:type_name -> google.protobuf.Timestamp
-	18, // 22: tasuki.fieldsales.v1.Loss.action:type_name -> tasuki.handoff.v1.Reason.Action
-	13, // 23: tasuki.fieldsales.v1.Loss.wake_at:type_name -> google.protobuf.Timestamp
-	0,  // 24: tasuki.fieldsales.v1.Stage.forecast_category:type_name -> tasuki.fieldsales.v1.ForecastCategory
-	19, // 25: tasuki.fieldsales.v1.Stage.label:type_name -> tasuki.type.v1.Label
-	19, // 26: tasuki.fieldsales.v1.CloseReason.label:type_name -> tasuki.type.v1.Label
-	18, // 27: tasuki.fieldsales.v1.CloseReason.action:type_name -> tasuki.handoff.v1.Reason.Action
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	18, // 21: tasuki.fieldsales.v1.Opportunity.contact_consents:type_name -> tasuki.handoff.v1.Consent
+	13, // 22: tasuki.fieldsales.v1.NextAction.due_at:type_name -> google.protobuf.Timestamp
+	19, // 23: tasuki.fieldsales.v1.Loss.action:type_name -> tasuki.handoff.v1.Reason.Action
+	13, // 24: tasuki.fieldsales.v1.Loss.wake_at:type_name -> google.protobuf.Timestamp
+	0,  // 25: tasuki.fieldsales.v1.Stage.forecast_category:type_name -> tasuki.fieldsales.v1.ForecastCategory
+	20, // 26: tasuki.fieldsales.v1.Stage.label:type_name -> tasuki.type.v1.Label
+	20, // 27: tasuki.fieldsales.v1.CloseReason.label:type_name -> tasuki.type.v1.Label
+	19, // 28: tasuki.fieldsales.v1.CloseReason.action:type_name -> tasuki.handoff.v1.Reason.Action
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_fieldsales_v1_opportunity_proto_init() }

@@ -269,7 +269,7 @@ type WorkItem struct {
 	FirstTouch *v1.Touch `protobuf:"bytes,14,opt,name=first_touch,json=firstTouch,proto3" json:"first_touch,omitempty"`
 	// The last touch before qualification.
 	LastTouch *v1.Touch `protobuf:"bytes,15,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
-	// What the person agreed to, per channel.
+	// What the person agreed to, per channel, as it is now: a withdrawal that marketing recorded shows at once.
 	Consents []*v11.Consent `protobuf:"bytes,16,rep,name=consents,proto3" json:"consents,omitempty"`
 	// Notes that came with it.
 	Notes string `protobuf:"bytes,17,opt,name=notes,proto3" json:"notes,omitempty"`
