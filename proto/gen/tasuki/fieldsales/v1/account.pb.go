@@ -100,9 +100,11 @@ type Account struct {
 	// When it was created (UTC).
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed (UTC).
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What customer success told last of it; only in `GetAccount`, and only of an account that it told of.
+	CustomerSummary *CustomerSummary `protobuf:"bytes,12,opt,name=customer_summary,json=customerSummary,proto3" json:"customer_summary,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -208,6 +210,13 @@ func (x *Account) GetCreateTime() *timestamppb.Timestamp {
 func (x *Account) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Account) GetCustomerSummary() *CustomerSummary {
+	if x != nil {
+		return x.CustomerSummary
 	}
 	return nil
 }
@@ -599,7 +608,7 @@ var File_tasuki_fieldsales_v1_account_proto protoreflect.FileDescriptor
 
 const file_tasuki_fieldsales_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\"tasuki/fieldsales/v1/account.proto\x12\x14tasuki.fieldsales.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\"\x81\x03\n" +
+	"\"tasuki/fieldsales/v1/account.proto\x12\x14tasuki.fieldsales.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a,tasuki/fieldsales/v1/customer_feedback.proto\"\xd8\x03\n" +
 	"\aAccount\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -616,7 +625,8 @@ const file_tasuki_fieldsales_v1_account_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\"\x8b\x02\n" +
+	"updateTime\x12U\n" +
+	"\x10customer_summary\x18\f \x01(\v2%.tasuki.fieldsales.v1.CustomerSummaryB\x03\xe0A\x03R\x0fcustomerSummary\"\x8b\x02\n" +
 	"\x14CreateAccountRequest\x12!\n" +
 	"\x04name\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12 \n" +
 	"\x06domain\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x06domain\x12#\n" +
@@ -686,25 +696,27 @@ var file_tasuki_fieldsales_v1_account_proto_goTypes = []any{
 	(*ListAccountsResponse)(nil),  // 5: tasuki.fieldsales.v1.ListAccountsResponse
 	(*UpdateAccountRequest)(nil),  // 6: tasuki.fieldsales.v1.UpdateAccountRequest
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*CustomerSummary)(nil),       // 8: tasuki.fieldsales.v1.CustomerSummary
 }
 var file_tasuki_fieldsales_v1_account_proto_depIdxs = []int32{
 	7, // 0: tasuki.fieldsales.v1.Account.create_time:type_name -> google.protobuf.Timestamp
 	7, // 1: tasuki.fieldsales.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	0, // 2: tasuki.fieldsales.v1.CreateAccountRequest.on_match:type_name -> tasuki.fieldsales.v1.OnMatch
-	1, // 3: tasuki.fieldsales.v1.ListAccountsResponse.accounts:type_name -> tasuki.fieldsales.v1.Account
-	2, // 4: tasuki.fieldsales.v1.AccountService.CreateAccount:input_type -> tasuki.fieldsales.v1.CreateAccountRequest
-	3, // 5: tasuki.fieldsales.v1.AccountService.GetAccount:input_type -> tasuki.fieldsales.v1.GetAccountRequest
-	4, // 6: tasuki.fieldsales.v1.AccountService.ListAccounts:input_type -> tasuki.fieldsales.v1.ListAccountsRequest
-	6, // 7: tasuki.fieldsales.v1.AccountService.UpdateAccount:input_type -> tasuki.fieldsales.v1.UpdateAccountRequest
-	1, // 8: tasuki.fieldsales.v1.AccountService.CreateAccount:output_type -> tasuki.fieldsales.v1.Account
-	1, // 9: tasuki.fieldsales.v1.AccountService.GetAccount:output_type -> tasuki.fieldsales.v1.Account
-	5, // 10: tasuki.fieldsales.v1.AccountService.ListAccounts:output_type -> tasuki.fieldsales.v1.ListAccountsResponse
-	1, // 11: tasuki.fieldsales.v1.AccountService.UpdateAccount:output_type -> tasuki.fieldsales.v1.Account
-	8, // [8:12] is the sub-list for method output_type
-	4, // [4:8] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8, // 2: tasuki.fieldsales.v1.Account.customer_summary:type_name -> tasuki.fieldsales.v1.CustomerSummary
+	0, // 3: tasuki.fieldsales.v1.CreateAccountRequest.on_match:type_name -> tasuki.fieldsales.v1.OnMatch
+	1, // 4: tasuki.fieldsales.v1.ListAccountsResponse.accounts:type_name -> tasuki.fieldsales.v1.Account
+	2, // 5: tasuki.fieldsales.v1.AccountService.CreateAccount:input_type -> tasuki.fieldsales.v1.CreateAccountRequest
+	3, // 6: tasuki.fieldsales.v1.AccountService.GetAccount:input_type -> tasuki.fieldsales.v1.GetAccountRequest
+	4, // 7: tasuki.fieldsales.v1.AccountService.ListAccounts:input_type -> tasuki.fieldsales.v1.ListAccountsRequest
+	6, // 8: tasuki.fieldsales.v1.AccountService.UpdateAccount:input_type -> tasuki.fieldsales.v1.UpdateAccountRequest
+	1, // 9: tasuki.fieldsales.v1.AccountService.CreateAccount:output_type -> tasuki.fieldsales.v1.Account
+	1, // 10: tasuki.fieldsales.v1.AccountService.GetAccount:output_type -> tasuki.fieldsales.v1.Account
+	5, // 11: tasuki.fieldsales.v1.AccountService.ListAccounts:output_type -> tasuki.fieldsales.v1.ListAccountsResponse
+	1, // 12: tasuki.fieldsales.v1.AccountService.UpdateAccount:output_type -> tasuki.fieldsales.v1.Account
+	9, // [9:13] is the sub-list for method output_type
+	5, // [5:9] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_fieldsales_v1_account_proto_init() }
@@ -712,6 +724,7 @@ func file_tasuki_fieldsales_v1_account_proto_init() {
 	if File_tasuki_fieldsales_v1_account_proto != nil {
 		return
 	}
+	file_tasuki_fieldsales_v1_customer_feedback_proto_init()
 	file_tasuki_fieldsales_v1_account_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -485,6 +485,79 @@ func (x *ExclusionRuleDeleted) GetExclusionRule() *ExclusionRule {
 	return nil
 }
 
+// LeadCustomerSignalReceived: customer success told something of the customer that a lead became. Subject `lead/ID`.
+type LeadCustomerSignalReceived struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead.
+	LeadId string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// Its journey.
+	JourneyId string `protobuf:"bytes,2,opt,name=journey_id,json=journeyId,proto3" json:"journey_id,omitempty"`
+	// What it told.
+	Signal *CustomerSignal `protobuf:"bytes,3,opt,name=signal,proto3" json:"signal,omitempty"`
+	// All that it told, with this.
+	CustomerSignals *CustomerSignals `protobuf:"bytes,4,opt,name=customer_signals,json=customerSignals,proto3" json:"customer_signals,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *LeadCustomerSignalReceived) Reset() {
+	*x = LeadCustomerSignalReceived{}
+	mi := &file_tasuki_marketing_v1_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeadCustomerSignalReceived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeadCustomerSignalReceived) ProtoMessage() {}
+
+func (x *LeadCustomerSignalReceived) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeadCustomerSignalReceived.ProtoReflect.Descriptor instead.
+func (*LeadCustomerSignalReceived) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LeadCustomerSignalReceived) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *LeadCustomerSignalReceived) GetJourneyId() string {
+	if x != nil {
+		return x.JourneyId
+	}
+	return ""
+}
+
+func (x *LeadCustomerSignalReceived) GetSignal() *CustomerSignal {
+	if x != nil {
+		return x.Signal
+	}
+	return nil
+}
+
+func (x *LeadCustomerSignalReceived) GetCustomerSignals() *CustomerSignals {
+	if x != nil {
+		return x.CustomerSignals
+	}
+	return nil
+}
+
 var File_tasuki_marketing_v1_events_proto protoreflect.FileDescriptor
 
 const file_tasuki_marketing_v1_events_proto_rawDesc = "" +
@@ -520,7 +593,13 @@ const file_tasuki_marketing_v1_events_proto_rawDesc = "" +
 	"\x14ExclusionRuleCreated\x12I\n" +
 	"\x0eexclusion_rule\x18\x01 \x01(\v2\".tasuki.marketing.v1.ExclusionRuleR\rexclusionRule\"a\n" +
 	"\x14ExclusionRuleDeleted\x12I\n" +
-	"\x0eexclusion_rule\x18\x01 \x01(\v2\".tasuki.marketing.v1.ExclusionRuleR\rexclusionRuleBLZJgithub.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1;marketingv1b\x06proto3"
+	"\x0eexclusion_rule\x18\x01 \x01(\v2\".tasuki.marketing.v1.ExclusionRuleR\rexclusionRule\"\xe2\x01\n" +
+	"\x1aLeadCustomerSignalReceived\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x1d\n" +
+	"\n" +
+	"journey_id\x18\x02 \x01(\tR\tjourneyId\x12;\n" +
+	"\x06signal\x18\x03 \x01(\v2#.tasuki.marketing.v1.CustomerSignalR\x06signal\x12O\n" +
+	"\x10customer_signals\x18\x04 \x01(\v2$.tasuki.marketing.v1.CustomerSignalsR\x0fcustomerSignalsBLZJgithub.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1;marketingv1b\x06proto3"
 
 var (
 	file_tasuki_marketing_v1_events_proto_rawDescOnce sync.Once
@@ -534,41 +613,46 @@ func file_tasuki_marketing_v1_events_proto_rawDescGZIP() []byte {
 	return file_tasuki_marketing_v1_events_proto_rawDescData
 }
 
-var file_tasuki_marketing_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tasuki_marketing_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_tasuki_marketing_v1_events_proto_goTypes = []any{
-	(*LeadCaptured)(nil),          // 0: tasuki.marketing.v1.LeadCaptured
-	(*LeadTouched)(nil),           // 1: tasuki.marketing.v1.LeadTouched
-	(*LeadUpdated)(nil),           // 2: tasuki.marketing.v1.LeadUpdated
-	(*LeadStateChanged)(nil),      // 3: tasuki.marketing.v1.LeadStateChanged
-	(*LeadImportCreated)(nil),     // 4: tasuki.marketing.v1.LeadImportCreated
-	(*LeadImportFinished)(nil),    // 5: tasuki.marketing.v1.LeadImportFinished
-	(*ExclusionRuleCreated)(nil),  // 6: tasuki.marketing.v1.ExclusionRuleCreated
-	(*ExclusionRuleDeleted)(nil),  // 7: tasuki.marketing.v1.ExclusionRuleDeleted
-	(*Lead)(nil),                  // 8: tasuki.marketing.v1.Lead
-	(*v1.Touch)(nil),              // 9: tasuki.type.v1.Touch
-	(*v11.LeadScore)(nil),         // 10: tasuki.handoff.v1.LeadScore
-	(Lead_State)(0),               // 11: tasuki.marketing.v1.Lead.State
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*LeadImport)(nil),            // 13: tasuki.marketing.v1.LeadImport
-	(*ExclusionRule)(nil),         // 14: tasuki.marketing.v1.ExclusionRule
+	(*LeadCaptured)(nil),               // 0: tasuki.marketing.v1.LeadCaptured
+	(*LeadTouched)(nil),                // 1: tasuki.marketing.v1.LeadTouched
+	(*LeadUpdated)(nil),                // 2: tasuki.marketing.v1.LeadUpdated
+	(*LeadStateChanged)(nil),           // 3: tasuki.marketing.v1.LeadStateChanged
+	(*LeadImportCreated)(nil),          // 4: tasuki.marketing.v1.LeadImportCreated
+	(*LeadImportFinished)(nil),         // 5: tasuki.marketing.v1.LeadImportFinished
+	(*ExclusionRuleCreated)(nil),       // 6: tasuki.marketing.v1.ExclusionRuleCreated
+	(*ExclusionRuleDeleted)(nil),       // 7: tasuki.marketing.v1.ExclusionRuleDeleted
+	(*LeadCustomerSignalReceived)(nil), // 8: tasuki.marketing.v1.LeadCustomerSignalReceived
+	(*Lead)(nil),                       // 9: tasuki.marketing.v1.Lead
+	(*v1.Touch)(nil),                   // 10: tasuki.type.v1.Touch
+	(*v11.LeadScore)(nil),              // 11: tasuki.handoff.v1.LeadScore
+	(Lead_State)(0),                    // 12: tasuki.marketing.v1.Lead.State
+	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
+	(*LeadImport)(nil),                 // 14: tasuki.marketing.v1.LeadImport
+	(*ExclusionRule)(nil),              // 15: tasuki.marketing.v1.ExclusionRule
+	(*CustomerSignal)(nil),             // 16: tasuki.marketing.v1.CustomerSignal
+	(*CustomerSignals)(nil),            // 17: tasuki.marketing.v1.CustomerSignals
 }
 var file_tasuki_marketing_v1_events_proto_depIdxs = []int32{
-	8,  // 0: tasuki.marketing.v1.LeadCaptured.lead:type_name -> tasuki.marketing.v1.Lead
-	9,  // 1: tasuki.marketing.v1.LeadTouched.touch:type_name -> tasuki.type.v1.Touch
-	10, // 2: tasuki.marketing.v1.LeadTouched.score:type_name -> tasuki.handoff.v1.LeadScore
-	8,  // 3: tasuki.marketing.v1.LeadUpdated.lead:type_name -> tasuki.marketing.v1.Lead
-	11, // 4: tasuki.marketing.v1.LeadStateChanged.from:type_name -> tasuki.marketing.v1.Lead.State
-	11, // 5: tasuki.marketing.v1.LeadStateChanged.to:type_name -> tasuki.marketing.v1.Lead.State
-	12, // 6: tasuki.marketing.v1.LeadStateChanged.wake_at:type_name -> google.protobuf.Timestamp
-	13, // 7: tasuki.marketing.v1.LeadImportCreated.lead_import:type_name -> tasuki.marketing.v1.LeadImport
-	13, // 8: tasuki.marketing.v1.LeadImportFinished.lead_import:type_name -> tasuki.marketing.v1.LeadImport
-	14, // 9: tasuki.marketing.v1.ExclusionRuleCreated.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
-	14, // 10: tasuki.marketing.v1.ExclusionRuleDeleted.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	9,  // 0: tasuki.marketing.v1.LeadCaptured.lead:type_name -> tasuki.marketing.v1.Lead
+	10, // 1: tasuki.marketing.v1.LeadTouched.touch:type_name -> tasuki.type.v1.Touch
+	11, // 2: tasuki.marketing.v1.LeadTouched.score:type_name -> tasuki.handoff.v1.LeadScore
+	9,  // 3: tasuki.marketing.v1.LeadUpdated.lead:type_name -> tasuki.marketing.v1.Lead
+	12, // 4: tasuki.marketing.v1.LeadStateChanged.from:type_name -> tasuki.marketing.v1.Lead.State
+	12, // 5: tasuki.marketing.v1.LeadStateChanged.to:type_name -> tasuki.marketing.v1.Lead.State
+	13, // 6: tasuki.marketing.v1.LeadStateChanged.wake_at:type_name -> google.protobuf.Timestamp
+	14, // 7: tasuki.marketing.v1.LeadImportCreated.lead_import:type_name -> tasuki.marketing.v1.LeadImport
+	14, // 8: tasuki.marketing.v1.LeadImportFinished.lead_import:type_name -> tasuki.marketing.v1.LeadImport
+	15, // 9: tasuki.marketing.v1.ExclusionRuleCreated.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
+	15, // 10: tasuki.marketing.v1.ExclusionRuleDeleted.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
+	16, // 11: tasuki.marketing.v1.LeadCustomerSignalReceived.signal:type_name -> tasuki.marketing.v1.CustomerSignal
+	17, // 12: tasuki.marketing.v1.LeadCustomerSignalReceived.customer_signals:type_name -> tasuki.marketing.v1.CustomerSignals
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_marketing_v1_events_proto_init() }
@@ -585,7 +669,7 @@ func file_tasuki_marketing_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_marketing_v1_events_proto_rawDesc), len(file_tasuki_marketing_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -127,6 +127,83 @@ func (Lead_State) EnumDescriptor() ([]byte, []int) {
 	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What it is about.
+type CustomerSignal_Kind int32
+
+const (
+	// Not set.
+	CustomerSignal_KIND_UNSPECIFIED CustomerSignal_Kind = 0
+	// It answered how likely it is to recommend us: `score` and `note`.
+	CustomerSignal_KIND_NPS CustomerSignal_Kind = 1
+	// It speaks for us from now on.
+	CustomerSignal_KIND_ADVOCATE CustomerSignal_Kind = 2
+	// It does not speak for us any more.
+	CustomerSignal_KIND_ADVOCATE_ENDED CustomerSignal_Kind = 3
+	// It named somebody: `referral_id`.
+	CustomerSignal_KIND_REFERRAL CustomerSignal_Kind = 4
+	// It is of the kind that we should look for: `reasons` and `note`.
+	CustomerSignal_KIND_GOOD_FIT CustomerSignal_Kind = 5
+	// It is not of the kind that we should look for: `reasons` and `note`.
+	CustomerSignal_KIND_POOR_FIT CustomerSignal_Kind = 6
+	// It left: `reasons` and `note`.
+	CustomerSignal_KIND_CHURNED CustomerSignal_Kind = 7
+	// It came back after it had left.
+	CustomerSignal_KIND_RETURNED CustomerSignal_Kind = 8
+)
+
+// Enum value maps for CustomerSignal_Kind.
+var (
+	CustomerSignal_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_NPS",
+		2: "KIND_ADVOCATE",
+		3: "KIND_ADVOCATE_ENDED",
+		4: "KIND_REFERRAL",
+		5: "KIND_GOOD_FIT",
+		6: "KIND_POOR_FIT",
+		7: "KIND_CHURNED",
+		8: "KIND_RETURNED",
+	}
+	CustomerSignal_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":    0,
+		"KIND_NPS":            1,
+		"KIND_ADVOCATE":       2,
+		"KIND_ADVOCATE_ENDED": 3,
+		"KIND_REFERRAL":       4,
+		"KIND_GOOD_FIT":       5,
+		"KIND_POOR_FIT":       6,
+		"KIND_CHURNED":        7,
+		"KIND_RETURNED":       8,
+	}
+)
+
+func (x CustomerSignal_Kind) Enum() *CustomerSignal_Kind {
+	p := new(CustomerSignal_Kind)
+	*p = x
+	return p
+}
+
+func (x CustomerSignal_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CustomerSignal_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_tasuki_marketing_v1_lead_proto_enumTypes[1].Descriptor()
+}
+
+func (CustomerSignal_Kind) Type() protoreflect.EnumType {
+	return &file_tasuki_marketing_v1_lead_proto_enumTypes[1]
+}
+
+func (x CustomerSignal_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CustomerSignal_Kind.Descriptor instead.
+func (CustomerSignal_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{2, 0}
+}
+
 // Lead is a person's interest, and how far it has come.
 type Lead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -177,7 +254,12 @@ type Lead struct {
 	// When it was captured (UTC).
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed (UTC).
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What customer success tells of the customer it became; not set before it told something. It changes neither the
+	// score nor the state.
+	CustomerSignals *CustomerSignals `protobuf:"bytes,25,opt,name=customer_signals,json=customerSignals,proto3" json:"customer_signals,omitempty"`
+	// The customer that named the person first; not set for leads that nobody named.
+	Referral      *LeadReferral `protobuf:"bytes,26,opt,name=referral,proto3" json:"referral,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +462,365 @@ func (x *Lead) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Lead) GetCustomerSignals() *CustomerSignals {
+	if x != nil {
+		return x.CustomerSignals
+	}
+	return nil
+}
+
+func (x *Lead) GetReferral() *LeadReferral {
+	if x != nil {
+		return x.Referral
+	}
+	return nil
+}
+
+// CustomerSignals is what customer success told last of the customer that a lead became.
+type CustomerSignals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The customer at customer success.
+	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// The last answer to how likely it is to recommend us, 0 to 10; not set when it never answered.
+	NpsScore *int32 `protobuf:"varint,2,opt,name=nps_score,json=npsScore,proto3,oneof" json:"nps_score,omitempty"`
+	// What it wrote with that answer.
+	NpsVerbatim string `protobuf:"bytes,3,opt,name=nps_verbatim,json=npsVerbatim,proto3" json:"nps_verbatim,omitempty"`
+	// When it answered (UTC).
+	NpsAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=nps_at,json=npsAt,proto3" json:"nps_at,omitempty"`
+	// Whether it speaks for us.
+	IsAdvocate bool `protobuf:"varint,5,opt,name=is_advocate,json=isAdvocate,proto3" json:"is_advocate,omitempty"`
+	// Since when it does, or does not any more (UTC).
+	AdvocateAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=advocate_at,json=advocateAt,proto3" json:"advocate_at,omitempty"`
+	// Whether it is of the kind that we should look for: `GOOD` or `POOR`; empty when nobody said.
+	Fit string `protobuf:"bytes,7,opt,name=fit,proto3" json:"fit,omitempty"`
+	// Why: codes in upper case.
+	FitReasons []string `protobuf:"bytes,8,rep,name=fit_reasons,json=fitReasons,proto3" json:"fit_reasons,omitempty"`
+	// When that was said (UTC).
+	FitAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=fit_at,json=fitAt,proto3" json:"fit_at,omitempty"`
+	// When it left (UTC); not set while it is a customer.
+	ChurnedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=churned_at,json=churnedAt,proto3" json:"churned_at,omitempty"`
+	// Why it left: a reason code.
+	ChurnReason string `protobuf:"bytes,11,opt,name=churn_reason,json=churnReason,proto3" json:"churn_reason,omitempty"`
+	// How many people it has named.
+	ReferralCount int32 `protobuf:"varint,12,opt,name=referral_count,json=referralCount,proto3" json:"referral_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerSignals) Reset() {
+	*x = CustomerSignals{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerSignals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerSignals) ProtoMessage() {}
+
+func (x *CustomerSignals) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerSignals.ProtoReflect.Descriptor instead.
+func (*CustomerSignals) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CustomerSignals) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *CustomerSignals) GetNpsScore() int32 {
+	if x != nil && x.NpsScore != nil {
+		return *x.NpsScore
+	}
+	return 0
+}
+
+func (x *CustomerSignals) GetNpsVerbatim() string {
+	if x != nil {
+		return x.NpsVerbatim
+	}
+	return ""
+}
+
+func (x *CustomerSignals) GetNpsAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NpsAt
+	}
+	return nil
+}
+
+func (x *CustomerSignals) GetIsAdvocate() bool {
+	if x != nil {
+		return x.IsAdvocate
+	}
+	return false
+}
+
+func (x *CustomerSignals) GetAdvocateAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AdvocateAt
+	}
+	return nil
+}
+
+func (x *CustomerSignals) GetFit() string {
+	if x != nil {
+		return x.Fit
+	}
+	return ""
+}
+
+func (x *CustomerSignals) GetFitReasons() []string {
+	if x != nil {
+		return x.FitReasons
+	}
+	return nil
+}
+
+func (x *CustomerSignals) GetFitAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FitAt
+	}
+	return nil
+}
+
+func (x *CustomerSignals) GetChurnedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChurnedAt
+	}
+	return nil
+}
+
+func (x *CustomerSignals) GetChurnReason() string {
+	if x != nil {
+		return x.ChurnReason
+	}
+	return ""
+}
+
+func (x *CustomerSignals) GetReferralCount() int32 {
+	if x != nil {
+		return x.ReferralCount
+	}
+	return 0
+}
+
+// CustomerSignal is one thing that customer success told.
+type CustomerSignal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts the signals of a lead, from 1.
+	Seq int32 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// What it is about.
+	Kind CustomerSignal_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=tasuki.marketing.v1.CustomerSignal_Kind" json:"kind,omitempty"`
+	// The customer at customer success.
+	CustomerId string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// The NPS score, 0 to 10; only with NPS.
+	Score *int32 `protobuf:"varint,4,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	// Reason codes.
+	Reasons []string `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// What was written or noted.
+	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	// The referral at customer success; only with REFERRAL.
+	ReferralId string `protobuf:"bytes,7,opt,name=referral_id,json=referralId,proto3" json:"referral_id,omitempty"`
+	// When it happened (UTC).
+	At            *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerSignal) Reset() {
+	*x = CustomerSignal{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerSignal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerSignal) ProtoMessage() {}
+
+func (x *CustomerSignal) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerSignal.ProtoReflect.Descriptor instead.
+func (*CustomerSignal) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CustomerSignal) GetSeq() int32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *CustomerSignal) GetKind() CustomerSignal_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return CustomerSignal_KIND_UNSPECIFIED
+}
+
+func (x *CustomerSignal) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *CustomerSignal) GetScore() int32 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *CustomerSignal) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *CustomerSignal) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *CustomerSignal) GetReferralId() string {
+	if x != nil {
+		return x.ReferralId
+	}
+	return ""
+}
+
+func (x *CustomerSignal) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// LeadReferral says which customer named a person.
+type LeadReferral struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The referral at customer success.
+	ReferralId string `protobuf:"bytes,1,opt,name=referral_id,json=referralId,proto3" json:"referral_id,omitempty"`
+	// The customer at customer success.
+	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// Its account; empty where none is known.
+	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// Its journey.
+	JourneyId string `protobuf:"bytes,4,opt,name=journey_id,json=journeyId,proto3" json:"journey_id,omitempty"`
+	// Id of the person there who named them; empty when not known.
+	PersonId string `protobuf:"bytes,5,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// When (UTC).
+	At            *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeadReferral) Reset() {
+	*x = LeadReferral{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeadReferral) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeadReferral) ProtoMessage() {}
+
+func (x *LeadReferral) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeadReferral.ProtoReflect.Descriptor instead.
+func (*LeadReferral) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LeadReferral) GetReferralId() string {
+	if x != nil {
+		return x.ReferralId
+	}
+	return ""
+}
+
+func (x *LeadReferral) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *LeadReferral) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *LeadReferral) GetJourneyId() string {
+	if x != nil {
+		return x.JourneyId
+	}
+	return ""
+}
+
+func (x *LeadReferral) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *LeadReferral) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Exclusion is the outcome of a screening that a lead did not pass.
 type Exclusion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -401,7 +842,7 @@ type Exclusion struct {
 
 func (x *Exclusion) Reset() {
 	*x = Exclusion{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[1]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +854,7 @@ func (x *Exclusion) String() string {
 func (*Exclusion) ProtoMessage() {}
 
 func (x *Exclusion) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[1]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +867,7 @@ func (x *Exclusion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exclusion.ProtoReflect.Descriptor instead.
 func (*Exclusion) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{1}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Exclusion) GetRuleId() string {
@@ -495,7 +936,7 @@ type CaptureLeadRequest struct {
 
 func (x *CaptureLeadRequest) Reset() {
 	*x = CaptureLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[2]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +948,7 @@ func (x *CaptureLeadRequest) String() string {
 func (*CaptureLeadRequest) ProtoMessage() {}
 
 func (x *CaptureLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[2]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +961,7 @@ func (x *CaptureLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureLeadRequest.ProtoReflect.Descriptor instead.
 func (*CaptureLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CaptureLeadRequest) GetPerson() *v1.Person {
@@ -583,7 +1024,7 @@ type GetLeadRequest struct {
 
 func (x *GetLeadRequest) Reset() {
 	*x = GetLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[3]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +1036,7 @@ func (x *GetLeadRequest) String() string {
 func (*GetLeadRequest) ProtoMessage() {}
 
 func (x *GetLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[3]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +1049,7 @@ func (x *GetLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLeadRequest.ProtoReflect.Descriptor instead.
 func (*GetLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetLeadRequest) GetId() string {
@@ -646,7 +1087,7 @@ type ListLeadsRequest struct {
 
 func (x *ListLeadsRequest) Reset() {
 	*x = ListLeadsRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[4]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +1099,7 @@ func (x *ListLeadsRequest) String() string {
 func (*ListLeadsRequest) ProtoMessage() {}
 
 func (x *ListLeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[4]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +1112,7 @@ func (x *ListLeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadsRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{4}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListLeadsRequest) GetPageSize() int32 {
@@ -750,7 +1191,7 @@ type ListLeadsResponse struct {
 
 func (x *ListLeadsResponse) Reset() {
 	*x = ListLeadsResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[5]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +1203,7 @@ func (x *ListLeadsResponse) String() string {
 func (*ListLeadsResponse) ProtoMessage() {}
 
 func (x *ListLeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[5]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +1216,7 @@ func (x *ListLeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadsResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{5}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListLeadsResponse) GetLeads() []*Lead {
@@ -814,7 +1255,7 @@ type UpdateLeadRequest struct {
 
 func (x *UpdateLeadRequest) Reset() {
 	*x = UpdateLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[6]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1267,7 @@ func (x *UpdateLeadRequest) String() string {
 func (*UpdateLeadRequest) ProtoMessage() {}
 
 func (x *UpdateLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[6]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1280,7 @@ func (x *UpdateLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateLeadRequest.ProtoReflect.Descriptor instead.
 func (*UpdateLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{6}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateLeadRequest) GetId() string {
@@ -897,7 +1338,7 @@ type ScreenLeadRequest struct {
 
 func (x *ScreenLeadRequest) Reset() {
 	*x = ScreenLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[7]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1350,7 @@ func (x *ScreenLeadRequest) String() string {
 func (*ScreenLeadRequest) ProtoMessage() {}
 
 func (x *ScreenLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[7]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1363,7 @@ func (x *ScreenLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScreenLeadRequest.ProtoReflect.Descriptor instead.
 func (*ScreenLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{7}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ScreenLeadRequest) GetId() string {
@@ -954,7 +1395,7 @@ type OverturnExclusionRequest struct {
 
 func (x *OverturnExclusionRequest) Reset() {
 	*x = OverturnExclusionRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[8]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1407,7 @@ func (x *OverturnExclusionRequest) String() string {
 func (*OverturnExclusionRequest) ProtoMessage() {}
 
 func (x *OverturnExclusionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[8]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1420,7 @@ func (x *OverturnExclusionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverturnExclusionRequest.ProtoReflect.Descriptor instead.
 func (*OverturnExclusionRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{8}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OverturnExclusionRequest) GetId() string {
@@ -1020,7 +1461,7 @@ type QualifyLeadRequest struct {
 
 func (x *QualifyLeadRequest) Reset() {
 	*x = QualifyLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[9]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1473,7 @@ func (x *QualifyLeadRequest) String() string {
 func (*QualifyLeadRequest) ProtoMessage() {}
 
 func (x *QualifyLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[9]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1486,7 @@ func (x *QualifyLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QualifyLeadRequest.ProtoReflect.Descriptor instead.
 func (*QualifyLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{9}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *QualifyLeadRequest) GetId() string {
@@ -1093,7 +1534,7 @@ type DisqualifyLeadRequest struct {
 
 func (x *DisqualifyLeadRequest) Reset() {
 	*x = DisqualifyLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[10]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1546,7 @@ func (x *DisqualifyLeadRequest) String() string {
 func (*DisqualifyLeadRequest) ProtoMessage() {}
 
 func (x *DisqualifyLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[10]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1559,7 @@ func (x *DisqualifyLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisqualifyLeadRequest.ProtoReflect.Descriptor instead.
 func (*DisqualifyLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{10}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DisqualifyLeadRequest) GetId() string {
@@ -1164,7 +1605,7 @@ type ListLeadTransitionsRequest struct {
 
 func (x *ListLeadTransitionsRequest) Reset() {
 	*x = ListLeadTransitionsRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[11]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1617,7 @@ func (x *ListLeadTransitionsRequest) String() string {
 func (*ListLeadTransitionsRequest) ProtoMessage() {}
 
 func (x *ListLeadTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[11]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1630,7 @@ func (x *ListLeadTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{11}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListLeadTransitionsRequest) GetId() string {
@@ -1226,7 +1667,7 @@ type ListLeadTransitionsResponse struct {
 
 func (x *ListLeadTransitionsResponse) Reset() {
 	*x = ListLeadTransitionsResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[12]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1679,7 @@ func (x *ListLeadTransitionsResponse) String() string {
 func (*ListLeadTransitionsResponse) ProtoMessage() {}
 
 func (x *ListLeadTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[12]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1692,7 @@ func (x *ListLeadTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{12}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListLeadTransitionsResponse) GetTransitions() []*v1.Transition {
@@ -1283,7 +1724,7 @@ type ListLeadTouchesRequest struct {
 
 func (x *ListLeadTouchesRequest) Reset() {
 	*x = ListLeadTouchesRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1736,7 @@ func (x *ListLeadTouchesRequest) String() string {
 func (*ListLeadTouchesRequest) ProtoMessage() {}
 
 func (x *ListLeadTouchesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1749,7 @@ func (x *ListLeadTouchesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTouchesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadTouchesRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{13}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListLeadTouchesRequest) GetId() string {
@@ -1345,7 +1786,7 @@ type ListLeadTouchesResponse struct {
 
 func (x *ListLeadTouchesResponse) Reset() {
 	*x = ListLeadTouchesResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1798,7 @@ func (x *ListLeadTouchesResponse) String() string {
 func (*ListLeadTouchesResponse) ProtoMessage() {}
 
 func (x *ListLeadTouchesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1811,7 @@ func (x *ListLeadTouchesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTouchesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadTouchesResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{14}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListLeadTouchesResponse) GetTouches() []*v1.Touch {
@@ -1387,11 +1828,131 @@ func (x *ListLeadTouchesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for the signals of a lead.
+type ListLeadCustomerSignalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How many at the most; 0 means 50, more than 500 means 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLeadCustomerSignalsRequest) Reset() {
+	*x = ListLeadCustomerSignalsRequest{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLeadCustomerSignalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLeadCustomerSignalsRequest) ProtoMessage() {}
+
+func (x *ListLeadCustomerSignalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLeadCustomerSignalsRequest.ProtoReflect.Descriptor instead.
+func (*ListLeadCustomerSignalsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListLeadCustomerSignalsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListLeadCustomerSignalsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListLeadCustomerSignalsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of signals.
+type ListLeadCustomerSignalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The signals, oldest first.
+	Signals []*CustomerSignal `protobuf:"bytes,1,rep,name=signals,proto3" json:"signals,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLeadCustomerSignalsResponse) Reset() {
+	*x = ListLeadCustomerSignalsResponse{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLeadCustomerSignalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLeadCustomerSignalsResponse) ProtoMessage() {}
+
+func (x *ListLeadCustomerSignalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLeadCustomerSignalsResponse.ProtoReflect.Descriptor instead.
+func (*ListLeadCustomerSignalsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListLeadCustomerSignalsResponse) GetSignals() []*CustomerSignal {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+func (x *ListLeadCustomerSignalsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_tasuki_marketing_v1_lead_proto protoreflect.FileDescriptor
 
 const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x1etasuki/marketing/v1/lead.proto\x12\x13tasuki.marketing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a#tasuki/marketing/v1/exclusion.proto\x1a\x19tasuki/type/v1/type.proto\"\xcb\t\n" +
+	"\x1etasuki/marketing/v1/lead.proto\x12\x13tasuki.marketing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a#tasuki/marketing/v1/exclusion.proto\x1a\x19tasuki/type/v1/type.proto\"\xe5\n" +
+	"\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1425,7 +1986,9 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\vcreate_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xef\x01\n" +
+	"updateTime\x12T\n" +
+	"\x10customer_signals\x18\x19 \x01(\v2$.tasuki.marketing.v1.CustomerSignalsB\x03\xe0A\x03R\x0fcustomerSignals\x12B\n" +
+	"\breferral\x18\x1a \x01(\v2!.tasuki.marketing.v1.LeadReferralB\x03\xe0A\x03R\breferral\"\xef\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATE_CAPTURED\x10\x01\x12\r\n" +
@@ -1439,7 +2002,61 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\x0eSTATE_CUSTOMER\x10\t\x12\x12\n" +
 	"\x0eSTATE_RECYCLED\x10\n" +
 	"\x12\x16\n" +
-	"\x12STATE_DISQUALIFIED\x10\v\"\xea\x01\n" +
+	"\x12STATE_DISQUALIFIED\x10\v\"\x81\x04\n" +
+	"\x0fCustomerSignals\x12\x1f\n" +
+	"\vcustomer_id\x18\x01 \x01(\tR\n" +
+	"customerId\x12 \n" +
+	"\tnps_score\x18\x02 \x01(\x05H\x00R\bnpsScore\x88\x01\x01\x12!\n" +
+	"\fnps_verbatim\x18\x03 \x01(\tR\vnpsVerbatim\x121\n" +
+	"\x06nps_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05npsAt\x12\x1f\n" +
+	"\vis_advocate\x18\x05 \x01(\bR\n" +
+	"isAdvocate\x12;\n" +
+	"\vadvocate_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"advocateAt\x12\x10\n" +
+	"\x03fit\x18\a \x01(\tR\x03fit\x12\x1f\n" +
+	"\vfit_reasons\x18\b \x03(\tR\n" +
+	"fitReasons\x121\n" +
+	"\x06fit_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05fitAt\x129\n" +
+	"\n" +
+	"churned_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tchurnedAt\x12!\n" +
+	"\fchurn_reason\x18\v \x01(\tR\vchurnReason\x12%\n" +
+	"\x0ereferral_count\x18\f \x01(\x05R\rreferralCountB\f\n" +
+	"\n" +
+	"_nps_score\"\xd8\x03\n" +
+	"\x0eCustomerSignal\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x05R\x03seq\x12<\n" +
+	"\x04kind\x18\x02 \x01(\x0e2(.tasuki.marketing.v1.CustomerSignal.KindR\x04kind\x12\x1f\n" +
+	"\vcustomer_id\x18\x03 \x01(\tR\n" +
+	"customerId\x12\x19\n" +
+	"\x05score\x18\x04 \x01(\x05H\x00R\x05score\x88\x01\x01\x12\x18\n" +
+	"\areasons\x18\x05 \x03(\tR\areasons\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\x12\x1f\n" +
+	"\vreferral_id\x18\a \x01(\tR\n" +
+	"referralId\x12*\n" +
+	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb4\x01\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bKIND_NPS\x10\x01\x12\x11\n" +
+	"\rKIND_ADVOCATE\x10\x02\x12\x17\n" +
+	"\x13KIND_ADVOCATE_ENDED\x10\x03\x12\x11\n" +
+	"\rKIND_REFERRAL\x10\x04\x12\x11\n" +
+	"\rKIND_GOOD_FIT\x10\x05\x12\x11\n" +
+	"\rKIND_POOR_FIT\x10\x06\x12\x10\n" +
+	"\fKIND_CHURNED\x10\a\x12\x11\n" +
+	"\rKIND_RETURNED\x10\bB\b\n" +
+	"\x06_score\"\xd7\x01\n" +
+	"\fLeadReferral\x12\x1f\n" +
+	"\vreferral_id\x18\x01 \x01(\tR\n" +
+	"referralId\x12\x1f\n" +
+	"\vcustomer_id\x18\x02 \x01(\tR\n" +
+	"customerId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x03 \x01(\tR\taccountId\x12\x1d\n" +
+	"\n" +
+	"journey_id\x18\x04 \x01(\tR\tjourneyId\x12\x1b\n" +
+	"\tperson_id\x18\x05 \x01(\tR\bpersonId\x12*\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xea\x01\n" +
 	"\tExclusion\x12\x17\n" +
 	"\arule_id\x18\x01 \x01(\tR\x06ruleId\x12;\n" +
 	"\x04kind\x18\x02 \x01(\x0e2'.tasuki.marketing.v1.ExclusionRule.KindR\x04kind\x12\x16\n" +
@@ -1520,8 +2137,15 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"r\n" +
 	"\x17ListLeadTouchesResponse\x12/\n" +
 	"\atouches\x18\x01 \x03(\v2\x15.tasuki.type.v1.TouchR\atouches\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x8a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
+	"\x1eListLeadCustomerSignalsRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x88\x01\n" +
+	"\x1fListLeadCustomerSignalsResponse\x12=\n" +
+	"\asignals\x18\x01 \x03(\v2#.tasuki.marketing.v1.CustomerSignalR\asignals\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc0\v\n" +
 	"\vLeadService\x12m\n" +
 	"\vCaptureLead\x12'.tasuki.marketing.v1.CaptureLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"\x1a\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12g\n" +
 	"\aGetLead\x12#.tasuki.marketing.v1.GetLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"\x1c\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/leads/{id}\x12s\n" +
@@ -1534,7 +2158,8 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\vQualifyLead\x12'.tasuki.marketing.v1.QualifyLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"'\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/leads/{id}:qualify\x12\x83\x01\n" +
 	"\x0eDisqualifyLead\x12*.tasuki.marketing.v1.DisqualifyLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"*\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{id}:disqualify\x12\xa2\x01\n" +
 	"\x13ListLeadTransitions\x12/.tasuki.marketing.v1.ListLeadTransitionsRequest\x1a0.tasuki.marketing.v1.ListLeadTransitionsResponse\"(\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{id}/transitions\x12\x92\x01\n" +
-	"\x0fListLeadTouches\x12+.tasuki.marketing.v1.ListLeadTouchesRequest\x1a,.tasuki.marketing.v1.ListLeadTouchesResponse\"$\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/leads/{id}/touchesBLZJgithub.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1;marketingv1b\x06proto3"
+	"\x0fListLeadTouches\x12+.tasuki.marketing.v1.ListLeadTouchesRequest\x1a,.tasuki.marketing.v1.ListLeadTouchesResponse\"$\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/leads/{id}/touches\x12\xb3\x01\n" +
+	"\x17ListLeadCustomerSignals\x123.tasuki.marketing.v1.ListLeadCustomerSignalsRequest\x1a4.tasuki.marketing.v1.ListLeadCustomerSignalsResponse\"-\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02!\x12\x1f/v1/leads/{id}/customer-signalsBLZJgithub.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1;marketingv1b\x06proto3"
 
 var (
 	file_tasuki_marketing_v1_lead_proto_rawDescOnce sync.Once
@@ -1548,85 +2173,103 @@ func file_tasuki_marketing_v1_lead_proto_rawDescGZIP() []byte {
 	return file_tasuki_marketing_v1_lead_proto_rawDescData
 }
 
-var file_tasuki_marketing_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tasuki_marketing_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tasuki_marketing_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tasuki_marketing_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tasuki_marketing_v1_lead_proto_goTypes = []any{
-	(Lead_State)(0),                     // 0: tasuki.marketing.v1.Lead.State
-	(*Lead)(nil),                        // 1: tasuki.marketing.v1.Lead
-	(*Exclusion)(nil),                   // 2: tasuki.marketing.v1.Exclusion
-	(*CaptureLeadRequest)(nil),          // 3: tasuki.marketing.v1.CaptureLeadRequest
-	(*GetLeadRequest)(nil),              // 4: tasuki.marketing.v1.GetLeadRequest
-	(*ListLeadsRequest)(nil),            // 5: tasuki.marketing.v1.ListLeadsRequest
-	(*ListLeadsResponse)(nil),           // 6: tasuki.marketing.v1.ListLeadsResponse
-	(*UpdateLeadRequest)(nil),           // 7: tasuki.marketing.v1.UpdateLeadRequest
-	(*ScreenLeadRequest)(nil),           // 8: tasuki.marketing.v1.ScreenLeadRequest
-	(*OverturnExclusionRequest)(nil),    // 9: tasuki.marketing.v1.OverturnExclusionRequest
-	(*QualifyLeadRequest)(nil),          // 10: tasuki.marketing.v1.QualifyLeadRequest
-	(*DisqualifyLeadRequest)(nil),       // 11: tasuki.marketing.v1.DisqualifyLeadRequest
-	(*ListLeadTransitionsRequest)(nil),  // 12: tasuki.marketing.v1.ListLeadTransitionsRequest
-	(*ListLeadTransitionsResponse)(nil), // 13: tasuki.marketing.v1.ListLeadTransitionsResponse
-	(*ListLeadTouchesRequest)(nil),      // 14: tasuki.marketing.v1.ListLeadTouchesRequest
-	(*ListLeadTouchesResponse)(nil),     // 15: tasuki.marketing.v1.ListLeadTouchesResponse
-	(*v1.Person)(nil),                   // 16: tasuki.type.v1.Person
-	(*v1.Company)(nil),                  // 17: tasuki.type.v1.Company
-	(*v1.Touch)(nil),                    // 18: tasuki.type.v1.Touch
-	(*v11.LeadScore)(nil),               // 19: tasuki.handoff.v1.LeadScore
-	(*v11.Consent)(nil),                 // 20: tasuki.handoff.v1.Consent
-	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
-	(ExclusionRule_Kind)(0),             // 22: tasuki.marketing.v1.ExclusionRule.Kind
-	(*fieldmaskpb.FieldMask)(nil),       // 23: google.protobuf.FieldMask
-	(*v1.Transition)(nil),               // 24: tasuki.type.v1.Transition
+	(Lead_State)(0),                         // 0: tasuki.marketing.v1.Lead.State
+	(CustomerSignal_Kind)(0),                // 1: tasuki.marketing.v1.CustomerSignal.Kind
+	(*Lead)(nil),                            // 2: tasuki.marketing.v1.Lead
+	(*CustomerSignals)(nil),                 // 3: tasuki.marketing.v1.CustomerSignals
+	(*CustomerSignal)(nil),                  // 4: tasuki.marketing.v1.CustomerSignal
+	(*LeadReferral)(nil),                    // 5: tasuki.marketing.v1.LeadReferral
+	(*Exclusion)(nil),                       // 6: tasuki.marketing.v1.Exclusion
+	(*CaptureLeadRequest)(nil),              // 7: tasuki.marketing.v1.CaptureLeadRequest
+	(*GetLeadRequest)(nil),                  // 8: tasuki.marketing.v1.GetLeadRequest
+	(*ListLeadsRequest)(nil),                // 9: tasuki.marketing.v1.ListLeadsRequest
+	(*ListLeadsResponse)(nil),               // 10: tasuki.marketing.v1.ListLeadsResponse
+	(*UpdateLeadRequest)(nil),               // 11: tasuki.marketing.v1.UpdateLeadRequest
+	(*ScreenLeadRequest)(nil),               // 12: tasuki.marketing.v1.ScreenLeadRequest
+	(*OverturnExclusionRequest)(nil),        // 13: tasuki.marketing.v1.OverturnExclusionRequest
+	(*QualifyLeadRequest)(nil),              // 14: tasuki.marketing.v1.QualifyLeadRequest
+	(*DisqualifyLeadRequest)(nil),           // 15: tasuki.marketing.v1.DisqualifyLeadRequest
+	(*ListLeadTransitionsRequest)(nil),      // 16: tasuki.marketing.v1.ListLeadTransitionsRequest
+	(*ListLeadTransitionsResponse)(nil),     // 17: tasuki.marketing.v1.ListLeadTransitionsResponse
+	(*ListLeadTouchesRequest)(nil),          // 18: tasuki.marketing.v1.ListLeadTouchesRequest
+	(*ListLeadTouchesResponse)(nil),         // 19: tasuki.marketing.v1.ListLeadTouchesResponse
+	(*ListLeadCustomerSignalsRequest)(nil),  // 20: tasuki.marketing.v1.ListLeadCustomerSignalsRequest
+	(*ListLeadCustomerSignalsResponse)(nil), // 21: tasuki.marketing.v1.ListLeadCustomerSignalsResponse
+	(*v1.Person)(nil),                       // 22: tasuki.type.v1.Person
+	(*v1.Company)(nil),                      // 23: tasuki.type.v1.Company
+	(*v1.Touch)(nil),                        // 24: tasuki.type.v1.Touch
+	(*v11.LeadScore)(nil),                   // 25: tasuki.handoff.v1.LeadScore
+	(*v11.Consent)(nil),                     // 26: tasuki.handoff.v1.Consent
+	(*timestamppb.Timestamp)(nil),           // 27: google.protobuf.Timestamp
+	(ExclusionRule_Kind)(0),                 // 28: tasuki.marketing.v1.ExclusionRule.Kind
+	(*fieldmaskpb.FieldMask)(nil),           // 29: google.protobuf.FieldMask
+	(*v1.Transition)(nil),                   // 30: tasuki.type.v1.Transition
 }
 var file_tasuki_marketing_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: tasuki.marketing.v1.Lead.state:type_name -> tasuki.marketing.v1.Lead.State
-	16, // 1: tasuki.marketing.v1.Lead.person:type_name -> tasuki.type.v1.Person
-	17, // 2: tasuki.marketing.v1.Lead.company:type_name -> tasuki.type.v1.Company
-	18, // 3: tasuki.marketing.v1.Lead.first_touch:type_name -> tasuki.type.v1.Touch
-	18, // 4: tasuki.marketing.v1.Lead.last_touch:type_name -> tasuki.type.v1.Touch
-	19, // 5: tasuki.marketing.v1.Lead.score:type_name -> tasuki.handoff.v1.LeadScore
-	20, // 6: tasuki.marketing.v1.Lead.consents:type_name -> tasuki.handoff.v1.Consent
-	2,  // 7: tasuki.marketing.v1.Lead.exclusion:type_name -> tasuki.marketing.v1.Exclusion
-	21, // 8: tasuki.marketing.v1.Lead.wake_at:type_name -> google.protobuf.Timestamp
-	21, // 9: tasuki.marketing.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	21, // 10: tasuki.marketing.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	22, // 11: tasuki.marketing.v1.Exclusion.kind:type_name -> tasuki.marketing.v1.ExclusionRule.Kind
-	21, // 12: tasuki.marketing.v1.Exclusion.at:type_name -> google.protobuf.Timestamp
-	16, // 13: tasuki.marketing.v1.CaptureLeadRequest.person:type_name -> tasuki.type.v1.Person
-	17, // 14: tasuki.marketing.v1.CaptureLeadRequest.company:type_name -> tasuki.type.v1.Company
-	18, // 15: tasuki.marketing.v1.CaptureLeadRequest.touch:type_name -> tasuki.type.v1.Touch
-	20, // 16: tasuki.marketing.v1.CaptureLeadRequest.consents:type_name -> tasuki.handoff.v1.Consent
-	0,  // 17: tasuki.marketing.v1.ListLeadsRequest.states:type_name -> tasuki.marketing.v1.Lead.State
-	1,  // 18: tasuki.marketing.v1.ListLeadsResponse.leads:type_name -> tasuki.marketing.v1.Lead
-	16, // 19: tasuki.marketing.v1.UpdateLeadRequest.person:type_name -> tasuki.type.v1.Person
-	17, // 20: tasuki.marketing.v1.UpdateLeadRequest.company:type_name -> tasuki.type.v1.Company
-	23, // 21: tasuki.marketing.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 22: tasuki.marketing.v1.ListLeadTransitionsResponse.transitions:type_name -> tasuki.type.v1.Transition
-	18, // 23: tasuki.marketing.v1.ListLeadTouchesResponse.touches:type_name -> tasuki.type.v1.Touch
-	3,  // 24: tasuki.marketing.v1.LeadService.CaptureLead:input_type -> tasuki.marketing.v1.CaptureLeadRequest
-	4,  // 25: tasuki.marketing.v1.LeadService.GetLead:input_type -> tasuki.marketing.v1.GetLeadRequest
-	5,  // 26: tasuki.marketing.v1.LeadService.ListLeads:input_type -> tasuki.marketing.v1.ListLeadsRequest
-	7,  // 27: tasuki.marketing.v1.LeadService.UpdateLead:input_type -> tasuki.marketing.v1.UpdateLeadRequest
-	8,  // 28: tasuki.marketing.v1.LeadService.ScreenLead:input_type -> tasuki.marketing.v1.ScreenLeadRequest
-	9,  // 29: tasuki.marketing.v1.LeadService.OverturnExclusion:input_type -> tasuki.marketing.v1.OverturnExclusionRequest
-	10, // 30: tasuki.marketing.v1.LeadService.QualifyLead:input_type -> tasuki.marketing.v1.QualifyLeadRequest
-	11, // 31: tasuki.marketing.v1.LeadService.DisqualifyLead:input_type -> tasuki.marketing.v1.DisqualifyLeadRequest
-	12, // 32: tasuki.marketing.v1.LeadService.ListLeadTransitions:input_type -> tasuki.marketing.v1.ListLeadTransitionsRequest
-	14, // 33: tasuki.marketing.v1.LeadService.ListLeadTouches:input_type -> tasuki.marketing.v1.ListLeadTouchesRequest
-	1,  // 34: tasuki.marketing.v1.LeadService.CaptureLead:output_type -> tasuki.marketing.v1.Lead
-	1,  // 35: tasuki.marketing.v1.LeadService.GetLead:output_type -> tasuki.marketing.v1.Lead
-	6,  // 36: tasuki.marketing.v1.LeadService.ListLeads:output_type -> tasuki.marketing.v1.ListLeadsResponse
-	1,  // 37: tasuki.marketing.v1.LeadService.UpdateLead:output_type -> tasuki.marketing.v1.Lead
-	1,  // 38: tasuki.marketing.v1.LeadService.ScreenLead:output_type -> tasuki.marketing.v1.Lead
-	1,  // 39: tasuki.marketing.v1.LeadService.OverturnExclusion:output_type -> tasuki.marketing.v1.Lead
-	1,  // 40: tasuki.marketing.v1.LeadService.QualifyLead:output_type -> tasuki.marketing.v1.Lead
-	1,  // 41: tasuki.marketing.v1.LeadService.DisqualifyLead:output_type -> tasuki.marketing.v1.Lead
-	13, // 42: tasuki.marketing.v1.LeadService.ListLeadTransitions:output_type -> tasuki.marketing.v1.ListLeadTransitionsResponse
-	15, // 43: tasuki.marketing.v1.LeadService.ListLeadTouches:output_type -> tasuki.marketing.v1.ListLeadTouchesResponse
-	34, // [34:44] is the sub-list for method output_type
-	24, // [24:34] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	22, // 1: tasuki.marketing.v1.Lead.person:type_name -> tasuki.type.v1.Person
+	23, // 2: tasuki.marketing.v1.Lead.company:type_name -> tasuki.type.v1.Company
+	24, // 3: tasuki.marketing.v1.Lead.first_touch:type_name -> tasuki.type.v1.Touch
+	24, // 4: tasuki.marketing.v1.Lead.last_touch:type_name -> tasuki.type.v1.Touch
+	25, // 5: tasuki.marketing.v1.Lead.score:type_name -> tasuki.handoff.v1.LeadScore
+	26, // 6: tasuki.marketing.v1.Lead.consents:type_name -> tasuki.handoff.v1.Consent
+	6,  // 7: tasuki.marketing.v1.Lead.exclusion:type_name -> tasuki.marketing.v1.Exclusion
+	27, // 8: tasuki.marketing.v1.Lead.wake_at:type_name -> google.protobuf.Timestamp
+	27, // 9: tasuki.marketing.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	27, // 10: tasuki.marketing.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 11: tasuki.marketing.v1.Lead.customer_signals:type_name -> tasuki.marketing.v1.CustomerSignals
+	5,  // 12: tasuki.marketing.v1.Lead.referral:type_name -> tasuki.marketing.v1.LeadReferral
+	27, // 13: tasuki.marketing.v1.CustomerSignals.nps_at:type_name -> google.protobuf.Timestamp
+	27, // 14: tasuki.marketing.v1.CustomerSignals.advocate_at:type_name -> google.protobuf.Timestamp
+	27, // 15: tasuki.marketing.v1.CustomerSignals.fit_at:type_name -> google.protobuf.Timestamp
+	27, // 16: tasuki.marketing.v1.CustomerSignals.churned_at:type_name -> google.protobuf.Timestamp
+	1,  // 17: tasuki.marketing.v1.CustomerSignal.kind:type_name -> tasuki.marketing.v1.CustomerSignal.Kind
+	27, // 18: tasuki.marketing.v1.CustomerSignal.at:type_name -> google.protobuf.Timestamp
+	27, // 19: tasuki.marketing.v1.LeadReferral.at:type_name -> google.protobuf.Timestamp
+	28, // 20: tasuki.marketing.v1.Exclusion.kind:type_name -> tasuki.marketing.v1.ExclusionRule.Kind
+	27, // 21: tasuki.marketing.v1.Exclusion.at:type_name -> google.protobuf.Timestamp
+	22, // 22: tasuki.marketing.v1.CaptureLeadRequest.person:type_name -> tasuki.type.v1.Person
+	23, // 23: tasuki.marketing.v1.CaptureLeadRequest.company:type_name -> tasuki.type.v1.Company
+	24, // 24: tasuki.marketing.v1.CaptureLeadRequest.touch:type_name -> tasuki.type.v1.Touch
+	26, // 25: tasuki.marketing.v1.CaptureLeadRequest.consents:type_name -> tasuki.handoff.v1.Consent
+	0,  // 26: tasuki.marketing.v1.ListLeadsRequest.states:type_name -> tasuki.marketing.v1.Lead.State
+	2,  // 27: tasuki.marketing.v1.ListLeadsResponse.leads:type_name -> tasuki.marketing.v1.Lead
+	22, // 28: tasuki.marketing.v1.UpdateLeadRequest.person:type_name -> tasuki.type.v1.Person
+	23, // 29: tasuki.marketing.v1.UpdateLeadRequest.company:type_name -> tasuki.type.v1.Company
+	29, // 30: tasuki.marketing.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 31: tasuki.marketing.v1.ListLeadTransitionsResponse.transitions:type_name -> tasuki.type.v1.Transition
+	24, // 32: tasuki.marketing.v1.ListLeadTouchesResponse.touches:type_name -> tasuki.type.v1.Touch
+	4,  // 33: tasuki.marketing.v1.ListLeadCustomerSignalsResponse.signals:type_name -> tasuki.marketing.v1.CustomerSignal
+	7,  // 34: tasuki.marketing.v1.LeadService.CaptureLead:input_type -> tasuki.marketing.v1.CaptureLeadRequest
+	8,  // 35: tasuki.marketing.v1.LeadService.GetLead:input_type -> tasuki.marketing.v1.GetLeadRequest
+	9,  // 36: tasuki.marketing.v1.LeadService.ListLeads:input_type -> tasuki.marketing.v1.ListLeadsRequest
+	11, // 37: tasuki.marketing.v1.LeadService.UpdateLead:input_type -> tasuki.marketing.v1.UpdateLeadRequest
+	12, // 38: tasuki.marketing.v1.LeadService.ScreenLead:input_type -> tasuki.marketing.v1.ScreenLeadRequest
+	13, // 39: tasuki.marketing.v1.LeadService.OverturnExclusion:input_type -> tasuki.marketing.v1.OverturnExclusionRequest
+	14, // 40: tasuki.marketing.v1.LeadService.QualifyLead:input_type -> tasuki.marketing.v1.QualifyLeadRequest
+	15, // 41: tasuki.marketing.v1.LeadService.DisqualifyLead:input_type -> tasuki.marketing.v1.DisqualifyLeadRequest
+	16, // 42: tasuki.marketing.v1.LeadService.ListLeadTransitions:input_type -> tasuki.marketing.v1.ListLeadTransitionsRequest
+	18, // 43: tasuki.marketing.v1.LeadService.ListLeadTouches:input_type -> tasuki.marketing.v1.ListLeadTouchesRequest
+	20, // 44: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:input_type -> tasuki.marketing.v1.ListLeadCustomerSignalsRequest
+	2,  // 45: tasuki.marketing.v1.LeadService.CaptureLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 46: tasuki.marketing.v1.LeadService.GetLead:output_type -> tasuki.marketing.v1.Lead
+	10, // 47: tasuki.marketing.v1.LeadService.ListLeads:output_type -> tasuki.marketing.v1.ListLeadsResponse
+	2,  // 48: tasuki.marketing.v1.LeadService.UpdateLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 49: tasuki.marketing.v1.LeadService.ScreenLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 50: tasuki.marketing.v1.LeadService.OverturnExclusion:output_type -> tasuki.marketing.v1.Lead
+	2,  // 51: tasuki.marketing.v1.LeadService.QualifyLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 52: tasuki.marketing.v1.LeadService.DisqualifyLead:output_type -> tasuki.marketing.v1.Lead
+	17, // 53: tasuki.marketing.v1.LeadService.ListLeadTransitions:output_type -> tasuki.marketing.v1.ListLeadTransitionsResponse
+	19, // 54: tasuki.marketing.v1.LeadService.ListLeadTouches:output_type -> tasuki.marketing.v1.ListLeadTouchesResponse
+	21, // 55: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:output_type -> tasuki.marketing.v1.ListLeadCustomerSignalsResponse
+	45, // [45:56] is the sub-list for method output_type
+	34, // [34:45] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_marketing_v1_lead_proto_init() }
@@ -1635,13 +2278,15 @@ func file_tasuki_marketing_v1_lead_proto_init() {
 		return
 	}
 	file_tasuki_marketing_v1_exclusion_proto_init()
+	file_tasuki_marketing_v1_lead_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tasuki_marketing_v1_lead_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_marketing_v1_lead_proto_rawDesc), len(file_tasuki_marketing_v1_lead_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   15,
+			NumEnums:      2,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,16 +29,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LeadService_CaptureLead_FullMethodName         = "/tasuki.marketing.v1.LeadService/CaptureLead"
-	LeadService_GetLead_FullMethodName             = "/tasuki.marketing.v1.LeadService/GetLead"
-	LeadService_ListLeads_FullMethodName           = "/tasuki.marketing.v1.LeadService/ListLeads"
-	LeadService_UpdateLead_FullMethodName          = "/tasuki.marketing.v1.LeadService/UpdateLead"
-	LeadService_ScreenLead_FullMethodName          = "/tasuki.marketing.v1.LeadService/ScreenLead"
-	LeadService_OverturnExclusion_FullMethodName   = "/tasuki.marketing.v1.LeadService/OverturnExclusion"
-	LeadService_QualifyLead_FullMethodName         = "/tasuki.marketing.v1.LeadService/QualifyLead"
-	LeadService_DisqualifyLead_FullMethodName      = "/tasuki.marketing.v1.LeadService/DisqualifyLead"
-	LeadService_ListLeadTransitions_FullMethodName = "/tasuki.marketing.v1.LeadService/ListLeadTransitions"
-	LeadService_ListLeadTouches_FullMethodName     = "/tasuki.marketing.v1.LeadService/ListLeadTouches"
+	LeadService_CaptureLead_FullMethodName             = "/tasuki.marketing.v1.LeadService/CaptureLead"
+	LeadService_GetLead_FullMethodName                 = "/tasuki.marketing.v1.LeadService/GetLead"
+	LeadService_ListLeads_FullMethodName               = "/tasuki.marketing.v1.LeadService/ListLeads"
+	LeadService_UpdateLead_FullMethodName              = "/tasuki.marketing.v1.LeadService/UpdateLead"
+	LeadService_ScreenLead_FullMethodName              = "/tasuki.marketing.v1.LeadService/ScreenLead"
+	LeadService_OverturnExclusion_FullMethodName       = "/tasuki.marketing.v1.LeadService/OverturnExclusion"
+	LeadService_QualifyLead_FullMethodName             = "/tasuki.marketing.v1.LeadService/QualifyLead"
+	LeadService_DisqualifyLead_FullMethodName          = "/tasuki.marketing.v1.LeadService/DisqualifyLead"
+	LeadService_ListLeadTransitions_FullMethodName     = "/tasuki.marketing.v1.LeadService/ListLeadTransitions"
+	LeadService_ListLeadTouches_FullMethodName         = "/tasuki.marketing.v1.LeadService/ListLeadTouches"
+	LeadService_ListLeadCustomerSignals_FullMethodName = "/tasuki.marketing.v1.LeadService/ListLeadCustomerSignals"
 )
 
 // LeadServiceClient is the client API for LeadService service.
@@ -74,6 +75,8 @@ type LeadServiceClient interface {
 	ListLeadTransitions(ctx context.Context, in *ListLeadTransitionsRequest, opts ...grpc.CallOption) (*ListLeadTransitionsResponse, error)
 	// Lists the touches of a lead, in the order in which they were recorded.
 	ListLeadTouches(ctx context.Context, in *ListLeadTouchesRequest, opts ...grpc.CallOption) (*ListLeadTouchesResponse, error)
+	// Lists what customer success told of the customer that a lead became, in the order in which it came.
+	ListLeadCustomerSignals(ctx context.Context, in *ListLeadCustomerSignalsRequest, opts ...grpc.CallOption) (*ListLeadCustomerSignalsResponse, error)
 }
 
 type leadServiceClient struct {
@@ -184,6 +187,16 @@ func (c *leadServiceClient) ListLeadTouches(ctx context.Context, in *ListLeadTou
 	return out, nil
 }
 
+func (c *leadServiceClient) ListLeadCustomerSignals(ctx context.Context, in *ListLeadCustomerSignalsRequest, opts ...grpc.CallOption) (*ListLeadCustomerSignalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLeadCustomerSignalsResponse)
+	err := c.cc.Invoke(ctx, LeadService_ListLeadCustomerSignals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LeadServiceServer is the server API for LeadService service.
 // All implementations must embed UnimplementedLeadServiceServer
 // for forward compatibility.
@@ -217,6 +230,8 @@ type LeadServiceServer interface {
 	ListLeadTransitions(context.Context, *ListLeadTransitionsRequest) (*ListLeadTransitionsResponse, error)
 	// Lists the touches of a lead, in the order in which they were recorded.
 	ListLeadTouches(context.Context, *ListLeadTouchesRequest) (*ListLeadTouchesResponse, error)
+	// Lists what customer success told of the customer that a lead became, in the order in which it came.
+	ListLeadCustomerSignals(context.Context, *ListLeadCustomerSignalsRequest) (*ListLeadCustomerSignalsResponse, error)
 	mustEmbedUnimplementedLeadServiceServer()
 }
 
@@ -256,6 +271,9 @@ func (UnimplementedLeadServiceServer) ListLeadTransitions(context.Context, *List
 }
 func (UnimplementedLeadServiceServer) ListLeadTouches(context.Context, *ListLeadTouchesRequest) (*ListLeadTouchesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLeadTouches not implemented")
+}
+func (UnimplementedLeadServiceServer) ListLeadCustomerSignals(context.Context, *ListLeadCustomerSignalsRequest) (*ListLeadCustomerSignalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLeadCustomerSignals not implemented")
 }
 func (UnimplementedLeadServiceServer) mustEmbedUnimplementedLeadServiceServer() {}
 func (UnimplementedLeadServiceServer) testEmbeddedByValue()                     {}
@@ -458,6 +476,24 @@ func _LeadService_ListLeadTouches_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LeadService_ListLeadCustomerSignals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLeadCustomerSignalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeadServiceServer).ListLeadCustomerSignals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeadService_ListLeadCustomerSignals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeadServiceServer).ListLeadCustomerSignals(ctx, req.(*ListLeadCustomerSignalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LeadService_ServiceDesc is the grpc.ServiceDesc for LeadService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -504,6 +540,10 @@ var LeadService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListLeadTouches",
 			Handler:    _LeadService_ListLeadTouches_Handler,
+		},
+		{
+			MethodName: "ListLeadCustomerSignals",
+			Handler:    _LeadService_ListLeadCustomerSignals_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
