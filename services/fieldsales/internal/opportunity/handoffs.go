@@ -92,7 +92,7 @@ func (s *Server) csqlAccepted(ctx context.Context, tx store.Tx, h *handoffv1.Han
 		contact = c.GetContacts()[0]
 	}
 	notes := []string{}
-	for _, n := range []string{c.GetCustomerBenefit(), c.GetUsage(), c.GetCautions()} {
+	for _, n := range []string{c.GetCustomerBenefit(), c.GetNeedEvidence(), c.GetUsage(), c.GetHealthEvidence(), c.GetCautions()} {
 		if n != "" {
 			notes = append(notes, n)
 		}

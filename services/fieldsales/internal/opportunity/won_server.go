@@ -95,7 +95,7 @@ func (o *Opportunity) document(a *account.Account, c contract.Contract, d *field
 		Cautions: d.GetCautions(), ExpansionRoom: or(d.GetExpansionRoom(), o.ExpansionRoom),
 		ProposalRoom: or(d.GetProposalRoom(), o.ProposalRoom), Contract: c.Proto(), SuccessCriteria: d.GetSuccessCriteria(),
 		Promises: d.GetPromises(), Risks: d.GetRisks(), BillingContact: personOf(d.GetBillingContact()).message(),
-		OpportunityId: o.ID, FirstTouch: o.Brief.FirstTouch.message(), LastTouch: o.Brief.LastTouch.message(),
+		OpportunityId: o.ID, CustomerId: o.Brief.CustomerID, FirstTouch: o.Brief.FirstTouch.message(), LastTouch: o.Brief.LastTouch.message(),
 	}
 }
 

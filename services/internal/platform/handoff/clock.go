@@ -138,8 +138,16 @@ func (e *Engine) run(ctx context.Context, tx store.Tx, r *entry, p *policy, args
 			return 0, e.cfg.Jobs.Insert(ctx, tx, args, jobs.Opts{RunAt: when})
 		}
 		first = false
-		if err := e.breach(ctx, tx, r, args, n, s); err != nil || s.Step == expire {
+		if err := e.breach(ctx, tx, r, args, n, s); err != nil {
 			return 0, err
+		}
+		if cfg := e.kind(r.h.GetKind(), In); cfg != nil && cfg.OnBreached != nil {
+			if err := cfg.OnBreached(ctx, tx, r.h, args.Clock.proto(), args.DueAt); err != nil {
+				return 0, err
+			}
+		}
+		if s.Step == expire {
+			return 0, nil
 		}
 	}
 	return 0, nil

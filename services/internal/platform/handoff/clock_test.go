@@ -123,6 +123,9 @@ func TestAcceptClock(t *testing.T) {
 		if n := count(receiver.seen(), "assigned"); n != 2 {
 			t.Errorf("OnAssigned ran %d times", n)
 		}
+		if count(receiver.seen(), "breached CLOCK_ACCEPT 1 at 01:00:00") != 1 || count(receiver.seen(), "breached CLOCK_ACCEPT 2 at 01:00:00") != 1 {
+			t.Errorf("OnBreached was not told of both steps: %v", receiver.seen())
+		}
 		sender.wait(id, "overdue", func(s *handoffv1.Handoff) bool { return s.GetBreaches() == 2 && s.GetAssignee() == "" })
 		now.Advance(time.Second)
 		for _, d := range []*department{sender, receiver} {

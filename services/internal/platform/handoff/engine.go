@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -41,6 +42,10 @@ type SubjectHook func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) (r
 // EXPIRED or FULFILLED), h.Decision by whom and why. reason is set with REJECTED.
 type DecisionHook func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, reason *handoffv1.Reason) error
 
+// BreachHook takes part in the step that is taken because a clock has run out, in its transaction. h is the handoff after
+// the step; due is when the clock ran out. It runs for every step of the policy.
+type BreachHook func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, clock handoffv1.Clock, due time.Time) error
+
 // KindConfig says what a department does with a kind of handoff. A nil hook does nothing.
 type KindConfig struct {
 	Kind handoffv1.Kind
@@ -62,6 +67,8 @@ type KindConfig struct {
 	OnAssigned Hook
 	// The other changes at the receiver.
 	OnRejected, OnReturned, OnRecalled, OnExpired, OnFulfilled Hook
+	// OnBreached runs at the receiver when one of its clocks has run out.
+	OnBreached BreachHook
 
 	// OnDelivered runs at the sender when the receiver has the offer.
 	OnDelivered Hook

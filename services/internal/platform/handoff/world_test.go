@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -87,6 +88,10 @@ func worldAt(t *testing.T, engine store.Engine, now clock.Clock, configure func(
 				return "", nil
 			},
 			OnAssigned:    d.hook("assigned"),
+			OnBreached: func(_ context.Context, _ store.Tx, h *handoffv1.Handoff, clock handoffv1.Clock, due time.Time) error {
+				d.saw(fmt.Sprintf("breached %s %d at %s", clock, h.GetBreaches(), due.UTC().Format(time.TimeOnly)))
+				return nil
+			},
 			OnRejected:    d.hook("rejected"),
 			OnReturned:    d.hook("returned"),
 			OnRecalled:    d.hook("recalled"),

@@ -320,8 +320,8 @@ type Csql struct {
 	Cautions string `protobuf:"bytes,15,opt,name=cautions,proto3" json:"cautions,omitempty"`
 	// Who noted it: subject of the person's token.
 	Owner string `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`
-	// What is missing to qualify or to offer it, as paths of fields; empty when nothing is. Only in DRAFT, QUALIFIED and
-	// RETURNED.
+	// What it lacks to be qualified or offered, as paths of its fields; empty when nothing. What the customer lacks (a churned
+	// or flagged one, a cancellation on its way) is named by the commands. Only in DRAFT, QUALIFIED and RETURNED.
 	Unmet []string `protobuf:"bytes,17,rep,name=unmet,proto3" json:"unmet,omitempty"`
 	// The CSQL handoff; empty before the first offer.
 	HandoffId string `protobuf:"bytes,18,opt,name=handoff_id,json=handoffId,proto3" json:"handoff_id,omitempty"`

@@ -59,7 +59,7 @@ type CsqlServiceClient interface {
 	UpdateCsql(ctx context.Context, in *UpdateCsqlRequest, opts ...grpc.CallOption) (*Csql, error)
 	// Records that the expansion is worth sales' time. DRAFT → QUALIFIED. Health must be green (above 75), usage GOOD, and a
 	// need stated by somebody of the customer, each with evidence of the last 90 days; it must be said why it serves the
-	// customer; no risk may be open. Otherwise it answers `GUARD_NOT_MET` and names what is missing (see `unmet`).
+	// customer; no risk may be open, neither here nor at the customer (churned, flagged, cancelling). Otherwise it answers `GUARD_NOT_MET` and names what is missing (see `unmet`).
 	QualifyCsql(ctx context.Context, in *QualifyCsqlRequest, opts ...grpc.CallOption) (*Csql, error)
 	// Offers the expansion to sales. QUALIFIED → OFFERED makes a CSQL handoff in the queue of the expansion owner of the
 	// customer's tier; RETURNED → OFFERED offers the returned handoff again, as its next attempt. The conditions of
@@ -189,7 +189,7 @@ type CsqlServiceServer interface {
 	UpdateCsql(context.Context, *UpdateCsqlRequest) (*Csql, error)
 	// Records that the expansion is worth sales' time. DRAFT → QUALIFIED. Health must be green (above 75), usage GOOD, and a
 	// need stated by somebody of the customer, each with evidence of the last 90 days; it must be said why it serves the
-	// customer; no risk may be open. Otherwise it answers `GUARD_NOT_MET` and names what is missing (see `unmet`).
+	// customer; no risk may be open, neither here nor at the customer (churned, flagged, cancelling). Otherwise it answers `GUARD_NOT_MET` and names what is missing (see `unmet`).
 	QualifyCsql(context.Context, *QualifyCsqlRequest) (*Csql, error)
 	// Offers the expansion to sales. QUALIFIED → OFFERED makes a CSQL handoff in the queue of the expansion owner of the
 	// customer's tier; RETURNED → OFFERED offers the returned handoff again, as its next attempt. The conditions of

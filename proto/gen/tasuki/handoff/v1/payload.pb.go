@@ -741,7 +741,10 @@ type ClosedWonPayload struct {
 	// The first touch, as marketing wrote it.
 	FirstTouch *v1.Touch `protobuf:"bytes,18,opt,name=first_touch,json=firstTouch,proto3" json:"first_touch,omitempty"`
 	// The last touch before qualification.
-	LastTouch     *v1.Touch `protobuf:"bytes,19,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
+	LastTouch *v1.Touch `protobuf:"bytes,19,opt,name=last_touch,json=lastTouch,proto3" json:"last_touch,omitempty"`
+	// The customer at customer success, when the deal is an expansion that came from there as a CSQL. It decides whose ledger
+	// moves, even when the account was merged or renamed meanwhile.
+	CustomerId    string `protobuf:"bytes,20,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -907,6 +910,13 @@ func (x *ClosedWonPayload) GetLastTouch() *v1.Touch {
 		return x.LastTouch
 	}
 	return nil
+}
+
+func (x *ClosedWonPayload) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
 }
 
 // ContractSummary is the part of a contract that customer success works with.
@@ -1477,7 +1487,7 @@ const file_tasuki_handoff_v1_payload_proto_rawDesc = "" +
 	"\bAttendee\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\x1c\n" +
 	"\x04mail\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x04mail\x12\x1e\n" +
-	"\x05title\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\"\xd3\a\n" +
+	"\x05title\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\"\x81\b\n" +
 	"\x10ClosedWonPayload\x121\n" +
 	"\acompany\x18\x01 \x01(\v2\x17.tasuki.type.v1.CompanyR\acompany\x120\n" +
 	"\acontact\x18\x02 \x01(\v2\x16.tasuki.type.v1.PersonR\acontact\x12\"\n" +
@@ -1502,7 +1512,9 @@ const file_tasuki_handoff_v1_payload_proto_rawDesc = "" +
 	"\vfirst_touch\x18\x12 \x01(\v2\x15.tasuki.type.v1.TouchR\n" +
 	"firstTouch\x124\n" +
 	"\n" +
-	"last_touch\x18\x13 \x01(\v2\x15.tasuki.type.v1.TouchR\tlastTouch\"\x9c\x03\n" +
+	"last_touch\x18\x13 \x01(\v2\x15.tasuki.type.v1.TouchR\tlastTouch\x12,\n" +
+	"\vcustomer_id\x18\x14 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
+	"customerId\"\x9c\x03\n" +
 	"\x0fContractSummary\x12?\n" +
 	"\x05lines\x18\x01 \x03(\v2\x1f.tasuki.handoff.v1.ContractLineB\b\xbaH\x05\x92\x01\x02\x10dR\x05lines\x12$\n" +
 	"\x03mrr\x18\x02 \x01(\v2\x12.google.type.MoneyR\x03mrr\x12*\n" +
