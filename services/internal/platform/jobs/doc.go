@@ -10,4 +10,6 @@
 //   - The trace of the transaction continues in the worker: its span is linked to the one that inserted the job.
 //   - After a commit in this process the job starts at once; jobs of other processes are found by LISTEN/NOTIFY on
 //     PostgreSQL, and by a poll that only reads on SQLite.
+//   - A job with a time starts within a second of it, as long as a worker is free: an alarm in every process knows the next
+//     due time.
 package jobs

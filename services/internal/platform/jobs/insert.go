@@ -47,7 +47,7 @@ ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND unique_states IS NOT N
 		ELSE 0
 	END >= 1 DO NOTHING`
 
-	// schedulerInterval is how often River looks for scheduled jobs that have become due.
+	// schedulerInterval is how far ahead River makes scheduled jobs available.
 	schedulerInterval = 5 * time.Second
 
 	// riverTime is how River writes times into SQLite.
@@ -99,7 +99,7 @@ func (j *Jobs) insert(ctx context.Context, tx store.Tx, args Args, opts Opts) er
 		uniqueKey, uniqueStates = sum[:], &states
 	}
 	state := rivertype.JobStateAvailable
-	if time.Until(opts.RunAt) > schedulerInterval { // sooner than that the poll is quicker than River's scheduler
+	if time.Until(opts.RunAt) > schedulerInterval { // as River does
 		state = rivertype.JobStateScheduled
 	}
 	statement, runAt := insertSQLite, runAtSQLite(opts.RunAt)
@@ -111,7 +111,13 @@ func (j *Jobs) insert(ctx context.Context, tx store.Tx, args Args, opts Opts) er
 		key = uniqueKey
 	}
 	tx.Queue(statement, string(encoded), kind, attempts, string(meta), queue, runAt, string(state), key, uniqueStates)
-	tx.AfterCommit(func() { j.wakeup.add(queue) })
+	tx.AfterCommit(func() {
+		if time.Until(opts.RunAt) > 0 {
+			j.alarm.add(opts.RunAt)
+		} else {
+			j.wakeup.add(queue)
+		}
+	})
 	return nil
 }
 

@@ -61,11 +61,7 @@ func (m Manual) Work(ctx context.Context, id int64) error {
 // Complete notes that a job is done.
 func (m Manual) Complete(ctx context.Context, id int64) error {
 	_, err := store.Write(store.WithoutGuard(ctx), m.j.db, func(tx store.Tx) (struct{}, error) {
-		now := "datetime('now', 'subsec')"
-		if m.j.db.Engine() == store.Postgres {
-			now = "now()"
-		}
-		tx.Queue(`UPDATE river_job SET state = 'completed', finalized_at = `+now+` WHERE id = $1`, id)
+		tx.Queue(`UPDATE river_job SET state = 'completed', finalized_at = `+m.j.sqlNow()+` WHERE id = $1`, id)
 		return struct{}{}, nil
 	})
 	return err

@@ -23,8 +23,9 @@ import (
 const (
 	// fetchCooldown is the least time between two fetches: it bounds how long a new job waits while others arrive.
 	fetchCooldown = 5 * time.Millisecond
-	// fetchPoll finds jobs whose wake-up was lost, and retries that have become due.
-	fetchPoll = time.Second
+	// fetchPoll finds jobs whose wake-up was lost, also while the connection that hears of them is: with it due jobs still
+	// start within a second.
+	fetchPoll = 500 * time.Millisecond
 	// completedRetention is how long completed jobs are kept. Dead ones are kept until somebody replays them.
 	completedRetention = time.Hour
 	// keepForEver is River's value for that.
@@ -48,6 +49,7 @@ type Jobs struct {
 	loops  sync.WaitGroup
 
 	wakeup wakeup
+	alarm  alarm
 }
 
 // client is what both instances of river.Client have in common.
@@ -97,6 +99,7 @@ func newJobs(db *store.DB, cfg Config) *Jobs {
 		db: db, logger: cfg.Logger, id: clientID(), timeout: cfg.Timeout,
 		queues: map[string]river.QueueConfig{}, kinds: map[string]bool{}, byHand: map[string]func(context.Context, *rivertype.JobRow) error{}, workers: river.NewWorkers(),
 		wakeup: wakeup{queues: map[string]bool{}, ready: make(chan struct{}, 1)},
+		alarm:  alarm{poke: make(chan struct{}, 1)},
 	}
 	if j.logger == nil {
 		j.logger = slog.Default()
@@ -165,6 +168,7 @@ func (j *Jobs) start(ctx context.Context) error {
 	}
 	j.cancel = cancel
 	j.wakeup.started.Store(true)
+	j.loop(run, j.keepTime)
 	return nil
 }
 
