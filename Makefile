@@ -80,6 +80,14 @@ bench: build ## run the benchmarks on both engines; BENCH=regexp BENCHTIME=5s
 	  [ -z "$$packages" ] || (cd $$module && go test -run '^$$' -bench '$(or $(BENCH),.)' $(if $(BENCHTIME),-benchtime $(BENCHTIME)) -benchmem -p 1 -timeout 30m $$packages); \
 	done
 
+.PHONY: fuzz
+fuzz: ## feed parsers with inputs nobody thought of; FUZZ=regexp FUZZTIME=30s for each
+	@grep -rnE --include='*_test.go' '^func Fuzz' $(MODULES) | sed -E 's|^(.*)/[^/]*_test.go:[0-9]+:func (Fuzz[A-Za-z0-9]*).*|\1 \2|' | grep -E '$(or $(FUZZ),.)' | \
+	while read -r package name; do \
+	  echo "$$name in $$package"; \
+	  (cd $$package && go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(FUZZTIME),30s) .); \
+	done
+
 # Without SEED, every day plays other schedules.
 .PHONY: sim
 sim: ## play handoffs against crashes, lost and late messages and wrong clocks; SCHEDULES=n SEED=s ENGINE=sqlite|postgres

@@ -3,7 +3,6 @@ package handoff
 import (
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
@@ -115,12 +114,13 @@ func has(m protoreflect.Message, path []string) bool {
 		return true
 	case len(path) > 1:
 		return has(value.Message(), path[1:])
-	case field.Kind() == protoreflect.StringKind && !field.IsList():
+	case field.IsList():
+		return true
+	case field.Kind() == protoreflect.StringKind:
 		return strings.TrimSpace(value.String()) != ""
-	}
-	if name, ok := value.Interface().(protoreflect.Message); ok {
-		if n, ok := name.Interface().(*typev1.PersonName); ok {
-			return proto.Size(n) > 0
+	case field.Kind() == protoreflect.MessageKind:
+		if n, ok := value.Message().Interface().(*typev1.PersonName); ok {
+			return strings.TrimSpace(n.GetFull()+n.GetFamily()+n.GetGiven()+n.GetFamilyKana()+n.GetGivenKana()) != ""
 		}
 	}
 	return true
