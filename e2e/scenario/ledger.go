@@ -19,13 +19,13 @@ import (
 func EveryHandoffOnce(t *testing.T, r *Relay) {
 	t.Helper()
 	var items []*insidesalesv1.WorkItem
-	all(t, r.Inside, "/v1/work-items", func(page *insidesalesv1.ListWorkItemsResponse) { items = append(items, page.GetWorkItems()...) })
+	All(t, r.Inside, "/v1/work-items", func(page *insidesalesv1.ListWorkItemsResponse) { items = append(items, page.GetWorkItems()...) })
 	var opportunities []*fieldsalesv1.Opportunity
-	all(t, r.Field, "/v1/opportunities", func(page *fieldsalesv1.ListOpportunitiesResponse) {
+	All(t, r.Field, "/v1/opportunities", func(page *fieldsalesv1.ListOpportunitiesResponse) {
 		opportunities = append(opportunities, page.GetOpportunities()...)
 	})
 	var customers []*customersuccessv1.Customer
-	all(t, r.Success, "/v1/customers", func(page *customersuccessv1.ListCustomersResponse) {
+	All(t, r.Success, "/v1/customers", func(page *customersuccessv1.ListCustomersResponse) {
 		customers = append(customers, page.GetCustomers()...)
 	})
 	itemOf, opportunityOf := map[string]int{}, map[string]int{}
@@ -46,7 +46,7 @@ func EveryHandoffOnce(t *testing.T, r *Relay) {
 		{handoffv1.Kind_KIND_MEETING, r.Inside, r.Field, opportunityOf, false},
 		{handoffv1.Kind_KIND_CLOSED_WON, r.Field, r.Success, nil, false},
 	} {
-		sent, received := ledger(t, leg.from, "BOX_OUTBOX", leg.kind), ledger(t, leg.to, "BOX_INBOX", leg.kind)
+		sent, received := Ledger(t, leg.from, "BOX_OUTBOX", leg.kind), Ledger(t, leg.to, "BOX_INBOX", leg.kind)
 		if len(sent) == 0 || len(sent) != len(received) {
 			t.Errorf("%s: %d sent, %d received", leg.kind, len(sent), len(received))
 		}
@@ -76,18 +76,18 @@ func EveryHandoffOnce(t *testing.T, r *Relay) {
 		}
 	}
 	var plans []*customersuccessv1.OnboardingPlan
-	all(t, r.Success, "/v1/onboarding-plans", func(page *customersuccessv1.ListOnboardingPlansResponse) { plans = append(plans, page.GetPlans()...) })
-	if won := len(ledger(t, r.Field, "BOX_OUTBOX", handoffv1.Kind_KIND_CLOSED_WON)); len(plans) != won {
+	All(t, r.Success, "/v1/onboarding-plans", func(page *customersuccessv1.ListOnboardingPlansResponse) { plans = append(plans, page.GetPlans()...) })
+	if won := len(Ledger(t, r.Field, "BOX_OUTBOX", handoffv1.Kind_KIND_CLOSED_WON)); len(plans) != won {
 		t.Errorf("%d won handovers made %d onboarding plans", won, len(plans))
 	}
 }
 
-// ledger is one side of all handoffs of a kind, by id.
-func ledger(t *testing.T, desk rest.Client, box string, kind handoffv1.Kind) map[string]*handoffv1.Handoff {
+// Ledger is one side of all handoffs of a kind, by id.
+func Ledger(t *testing.T, desk rest.Client, box string, kind handoffv1.Kind) map[string]*handoffv1.Handoff {
 	t.Helper()
 	found := map[string]*handoffv1.Handoff{}
 	query := url.Values{"box": {box}, "kind": {kind.String()}}
-	all(t, desk, "/v1/handoffs?"+query.Encode(), func(page *handoffv1.ListHandoffsResponse) {
+	All(t, desk, "/v1/handoffs?"+query.Encode(), func(page *handoffv1.ListHandoffsResponse) {
 		for _, h := range page.GetHandoffs() {
 			if found[h.GetId()] != nil {
 				t.Errorf("%s lists %s twice", desk.URL, h.GetId())
@@ -98,8 +98,8 @@ func ledger(t *testing.T, desk rest.Client, box string, kind handoffv1.Kind) map
 	return found
 }
 
-// all reads every page of a list.
-func all[P interface {
+// All reads every page of a list.
+func All[P interface {
 	proto.Message
 	GetNextPageToken() string
 	*M

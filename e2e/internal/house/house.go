@@ -2,19 +2,15 @@
 package house
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +27,8 @@ type House struct {
 	Data string
 	// GRPC are the addresses of the departments where they run apart; empty in one process.
 	GRPC map[string]string
+	// Programs are what runs apart, by program name; empty in one process.
+	Programs map[string]*Program
 
 	bin    string
 	tokens sync.Map
@@ -73,22 +71,56 @@ var departments = []struct{ name, program string }{
 // database. It needs TASUKI_TEST_POSTGRES_DSN.
 func Split(t testing.TB) *House {
 	t.Helper()
-	h := &House{t: t, bin: BinDir(t), Data: t.TempDir(), GRPC: map[string]string{}}
-	dsns := Databases(t)
-	var peers []string
+	return Wire(t, Databases(t), Wiring{})
+}
+
+// Wiring says how programs reach one another and their databases; what is nil is reached directly.
+type Wiring struct {
+	// Peer is the address under which a program reaches a department that listens on address.
+	Peer func(program, department, address string) string
+	// Database is the DSN under which a program reaches its database.
+	Database func(program, dsn string) string
+}
+
+// Wire is Split on databases, by program name, and over a wiring of the caller's.
+func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
+	t.Helper()
+	if w.Peer == nil {
+		w.Peer = func(_, _, address string) string { return address }
+	}
+	if w.Database == nil {
+		w.Database = func(_, dsn string) string { return dsn }
+	}
+	h := &House{t: t, bin: BinDir(t), Data: t.TempDir(), GRPC: map[string]string{}, Programs: map[string]*Program{}}
 	for _, d := range departments {
 		h.GRPC[d.name] = FreeAddress(t)
-		peers = append(peers, "--peer-"+d.name+"="+h.GRPC[d.name])
+	}
+	peers := func(program string) []string {
+		var flags []string
+		for _, d := range departments {
+			if d.program != program {
+				flags = append(flags, "--peer-"+d.name+"="+w.Peer(program, d.name, h.GRPC[d.name]))
+			}
+		}
+		return flags
 	}
 	for _, d := range departments {
 		Run(t, filepath.Join(h.bin, d.program), "migrate", "--dsn", dsns[d.program])
-		args := append([]string{"--data", h.Data, "--listen", h.GRPC[d.name], "--dsn", dsns[d.program]}, peers...)
-		Start(t, filepath.Join(h.bin, d.program), args...)
+		h.add(d.program, h.GRPC[d.name], append(peers(d.program), "--dsn", w.Database(d.program, dsns[d.program])))
 	}
-	h.URL = "http://" + FreeAddress(t)
-	Start(t, filepath.Join(h.bin, "gateway"), append([]string{"--data", h.Data, "--listen", strings.TrimPrefix(h.URL, "http://")}, peers...)...)
+	h.add("gateway", FreeAddress(t), peers("gateway"))
+	h.URL = "http://" + h.Programs["gateway"].Address
+	for _, p := range h.Programs {
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.awaitReady()
 	return h
+}
+
+func (h *House) add(name, address string, flags []string) {
+	h.Programs[name] = newProgram(h.t, filepath.Join(h.bin, name), address, append([]string{"--data", h.Data, "--listen", address}, flags...))
 }
 
 // Databases makes an empty PostgreSQL database for every department, dropped when the test ends, and returns their DSNs by
@@ -102,19 +134,27 @@ func Databases(t testing.TB) map[string]string {
 		}
 		t.Skip("needs PostgreSQL: set TASUKI_TEST_POSTGRES_DSN, or run `make e2e`, which starts one")
 	}
+	dsns := databases(t, admin)
+	for _, dsn := range dsns {
+		t.Cleanup(func() {
+			u, _ := url.Parse(dsn) // databases made it
+			execSQL(t, admin, "DROP DATABASE IF EXISTS "+pgx.Identifier{strings.TrimPrefix(u.Path, "/")}.Sanitize()+" WITH (FORCE)")
+		})
+	}
+	return dsns
+}
+
+func databases(t testing.TB, admin string) map[string]string {
+	t.Helper()
 	prefix := "e2e_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12] + "_"
 	dsns := map[string]string{}
 	for _, d := range departments {
-		name := prefix + d.program
-		execSQL(t, admin, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
-		t.Cleanup(func() {
-			execSQL(t, admin, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
-		})
 		u, err := url.Parse(admin)
 		if err != nil {
-			t.Fatal("TASUKI_TEST_POSTGRES_DSN is no URL")
+			t.Fatal("the DSN of PostgreSQL is no URL")
 		}
-		u.Path = "/" + name
+		execSQL(t, admin, "CREATE DATABASE "+pgx.Identifier{prefix + d.program}.Sanitize())
+		u.Path = "/" + prefix + d.program
 		dsns[d.program] = u.String()
 	}
 	return dsns
@@ -142,11 +182,18 @@ func execSQL(t testing.TB, dsn, sql string) {
 // Token is a token for somebody with the role, for instance `marketing`.
 func (h *House) Token(role string) string {
 	h.t.Helper()
-	if token, ok := h.tokens.Load(role); ok {
+	return h.TokenOf(role, "e2e-"+role)
+}
+
+// TokenOf is a token for a person with the role.
+func (h *House) TokenOf(role, user string) string {
+	h.t.Helper()
+	key := role + "/" + user
+	if token, ok := h.tokens.Load(key); ok {
 		return token.(string)
 	}
-	token := strings.TrimSpace(Run(h.t, filepath.Join(h.bin, "tasuki"), "token", "--data", h.Data, "--role", role, "--user", "e2e-"+role))
-	h.tokens.Store(role, token)
+	token := strings.TrimSpace(Run(h.t, filepath.Join(h.bin, "tasuki"), "token", "--data", h.Data, "--role", role, "--user", user))
+	h.tokens.Store(key, token)
 	return token
 }
 
@@ -158,21 +205,7 @@ func (h *House) awaitReady() {
 // AwaitReady waits until the gateway and all departments behind it serve.
 func AwaitReady(t testing.TB, url string) {
 	t.Helper()
-	Await(t, "all departments serve", func() error {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/readyz?require=all", http.NoBody)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }() // only the status counts
-		if resp.StatusCode != http.StatusOK {
-			return errors.New(resp.Status)
-		}
-		return nil
-	})
+	Await(t, "all departments serve", func() error { return get(t.Context(), url+"/readyz?require=all") })
 }
 
 // Await repeats a check until it passes, in a cleanup too; it fails the test after a minute.
@@ -193,81 +226,6 @@ func Await(t testing.TB, what string, check func() error) {
 			t.Fatalf("waited a minute until %s: %v", what, last)
 		}
 	}
-}
-
-// Process is a program that was started.
-type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
-	out  *bytes.Buffer
-}
-
-// Start runs a program in the background and ends it with the test. What it printed is shown when the test fails.
-func Start(t testing.TB, program string, args ...string) *Process {
-	t.Helper()
-	p := &Process{out: &bytes.Buffer{}, done: make(chan struct{})}
-	p.cmd = exec.Command(program, args...) //nolint:noctx // it is ended by signal, gracefully
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", program, err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
-	t.Cleanup(func() {
-		p.Stop()
-		if t.Failed() {
-			t.Logf("%s %s printed:\n%s", filepath.Base(program), strings.Join(args, " "), tail(p.out.String()))
-		}
-	})
-	return p
-}
-
-func tail(s string) string {
-	const most = 8000
-	if len(s) > most {
-		return "…" + s[len(s)-most:]
-	}
-	return s
-}
-
-// Stop asks the program to end, and kills it when it has not within 15 seconds.
-func (p *Process) Stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
-	select {
-	case <-p.done:
-	case <-time.After(15 * time.Second):
-		p.Kill()
-	}
-}
-
-// Kill ends the program as a power cut would, and waits until it is gone.
-func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // it may have ended already
-	<-p.done
-}
-
-// Done is closed when the program has ended; Err is then how, and Output what it printed.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
-// Err tells how an ended program ended.
-func (p *Process) Err() error { return p.err }
-
-// Output is what an ended program printed.
-func (p *Process) Output() string { return p.out.String() }
-
-// Run runs a program to its end and returns what it printed on standard output.
-func Run(t testing.TB, program string, args ...string) string {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, errs.String())
-	}
-	return out.String()
 }
 
 // FreeAddress is a loopback address that nobody listens on.
