@@ -21,21 +21,23 @@ import (
 // registrations are the REST paths of each service. A service with a google.api.http binding that is missing here fails
 // TestEveryServiceIsRegistered.
 var registrations = map[protoreflect.FullName]rest.Registration{
-	"tasuki.marketing.v1.LeadService":             register(marketingv1.RegisterLeadServiceHandlerClient, marketingv1.NewLeadServiceClient),
-	"tasuki.marketing.v1.LeadImportService":       register(marketingv1.RegisterLeadImportServiceHandlerClient, marketingv1.NewLeadImportServiceClient),
-	"tasuki.marketing.v1.ExclusionService":        register(marketingv1.RegisterExclusionServiceHandlerClient, marketingv1.NewExclusionServiceClient),
-	"tasuki.insidesales.v1.WorkItemService":       register(insidesalesv1.RegisterWorkItemServiceHandlerClient, insidesalesv1.NewWorkItemServiceClient),
-	"tasuki.fieldsales.v1.AccountService":         register(fieldsalesv1.RegisterAccountServiceHandlerClient, fieldsalesv1.NewAccountServiceClient),
-	"tasuki.fieldsales.v1.OpportunityService":     register(fieldsalesv1.RegisterOpportunityServiceHandlerClient, fieldsalesv1.NewOpportunityServiceClient),
-	"tasuki.customersuccess.v1.CustomerService":   register(customersuccessv1.RegisterCustomerServiceHandlerClient, customersuccessv1.NewCustomerServiceClient),
-	"tasuki.customersuccess.v1.OnboardingService": register(customersuccessv1.RegisterOnboardingServiceHandlerClient, customersuccessv1.NewOnboardingServiceClient),
-	"tasuki.customersuccess.v1.CsqlService":       register(customersuccessv1.RegisterCsqlServiceHandlerClient, customersuccessv1.NewCsqlServiceClient),
-	"tasuki.handoff.v1.HandoffDeskService":        register(handoffv1.RegisterHandoffDeskServiceHandlerClient, handoffv1.NewHandoffDeskServiceClient),
-	"tasuki.feed.v1.FeedService":                  register(feedv1.RegisterFeedServiceHandlerClient, feedv1.NewFeedServiceClient),
-	"tasuki.feed.v1.SubscriptionService":          register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),
-	"tasuki.marketing.v1.PersonService":           register(marketingv1.RegisterPersonServiceHandlerClient, marketingv1.NewPersonServiceClient),
-	"tasuki.party.v1.ContactService":              register(partyv1.RegisterContactServiceHandlerClient, partyv1.NewContactServiceClient),
-	"tasuki.jobs.v1.DeadLetterService":            register(jobsv1.RegisterDeadLetterServiceHandlerClient, jobsv1.NewDeadLetterServiceClient),
+	"tasuki.marketing.v1.LeadService":              register(marketingv1.RegisterLeadServiceHandlerClient, marketingv1.NewLeadServiceClient),
+	"tasuki.marketing.v1.LeadImportService":        register(marketingv1.RegisterLeadImportServiceHandlerClient, marketingv1.NewLeadImportServiceClient),
+	"tasuki.marketing.v1.ExclusionService":         register(marketingv1.RegisterExclusionServiceHandlerClient, marketingv1.NewExclusionServiceClient),
+	"tasuki.insidesales.v1.WorkItemService":        register(insidesalesv1.RegisterWorkItemServiceHandlerClient, insidesalesv1.NewWorkItemServiceClient),
+	"tasuki.fieldsales.v1.AccountService":          register(fieldsalesv1.RegisterAccountServiceHandlerClient, fieldsalesv1.NewAccountServiceClient),
+	"tasuki.fieldsales.v1.CustomerFeedbackService": register(fieldsalesv1.RegisterCustomerFeedbackServiceHandlerClient, fieldsalesv1.NewCustomerFeedbackServiceClient),
+	"tasuki.fieldsales.v1.OpportunityService":      register(fieldsalesv1.RegisterOpportunityServiceHandlerClient, fieldsalesv1.NewOpportunityServiceClient),
+	"tasuki.customersuccess.v1.CustomerService":    register(customersuccessv1.RegisterCustomerServiceHandlerClient, customersuccessv1.NewCustomerServiceClient),
+	"tasuki.customersuccess.v1.OnboardingService":  register(customersuccessv1.RegisterOnboardingServiceHandlerClient, customersuccessv1.NewOnboardingServiceClient),
+	"tasuki.customersuccess.v1.FeedbackService":    register(customersuccessv1.RegisterFeedbackServiceHandlerClient, customersuccessv1.NewFeedbackServiceClient),
+	"tasuki.customersuccess.v1.CsqlService":        register(customersuccessv1.RegisterCsqlServiceHandlerClient, customersuccessv1.NewCsqlServiceClient),
+	"tasuki.handoff.v1.HandoffDeskService":         register(handoffv1.RegisterHandoffDeskServiceHandlerClient, handoffv1.NewHandoffDeskServiceClient),
+	"tasuki.feed.v1.FeedService":                   register(feedv1.RegisterFeedServiceHandlerClient, feedv1.NewFeedServiceClient),
+	"tasuki.feed.v1.SubscriptionService":           register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),
+	"tasuki.marketing.v1.PersonService":            register(marketingv1.RegisterPersonServiceHandlerClient, marketingv1.NewPersonServiceClient),
+	"tasuki.party.v1.ContactService":               register(partyv1.RegisterContactServiceHandlerClient, partyv1.NewContactServiceClient),
+	"tasuki.jobs.v1.DeadLetterService":             register(jobsv1.RegisterDeadLetterServiceHandlerClient, jobsv1.NewDeadLetterServiceClient),
 }
 
 // register binds a generated handler to the generated client of a connection.

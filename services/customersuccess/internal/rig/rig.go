@@ -15,6 +15,7 @@ import (
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/customer"
+	"github.com/tasuki-project/tasuki/services/customersuccess/internal/feedback"
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/onboarding"
 	"github.com/tasuki-project/tasuki/services/customersuccess/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
@@ -32,6 +33,7 @@ type Rig struct {
 	Clock     *testkit.Clock // Monday 2026-04-06, 09:00 in Tokyo
 	Customers *customer.Server
 	Plans     *onboarding.Server
+	Feedback  *feedback.Server
 	Fulfilled *Fulfilled
 
 	handovers *customer.Handovers
@@ -71,6 +73,7 @@ func newRig(db *store.DB) *Rig {
 	r := &Rig{DB: db, Clock: c, Fulfilled: &Fulfilled{}, handovers: customer.NewHandovers(customers, plans, c)}
 	r.Customers = customer.NewServer(db, c, customers, plans, jobs.New(db, jobs.Config{}))
 	r.Plans = onboarding.NewServer(db, c, plans, customers, r.Fulfilled)
+	r.Feedback = feedback.NewServer(db, c, feedback.NewStore(log, c), customers)
 	return r
 }
 

@@ -103,6 +103,24 @@ func (b *Book) Live() []*Subscription {
 	return live
 }
 
+// Products are the products of the live subscriptions, or of all when none is live: each once, by name.
+func (b *Book) Products() []string {
+	of := b.Live()
+	if len(of) == 0 {
+		of = b.Subscriptions
+	}
+	var products []string
+	for _, s := range of {
+		for _, item := range s.Items {
+			if item.Product != "" {
+				products = append(products, item.Product)
+			}
+		}
+	}
+	slices.Sort(products)
+	return slices.Compact(products)
+}
+
 // Ended is the first day without any subscription: the latest end. Empty while one is live, or when there never was one.
 func (b *Book) Ended() civil.Date {
 	var last civil.Date

@@ -363,7 +363,11 @@ type CustomerChurned struct {
 	// First day without any subscription.
 	EffectiveDate *date.Date `protobuf:"bytes,6,opt,name=effective_date,json=effectiveDate,proto3" json:"effective_date,omitempty"`
 	// The monthly revenue that was lost with the last subscription; positive.
-	LostMrr       *money.Money `protobuf:"bytes,7,opt,name=lost_mrr,json=lostMrr,proto3" json:"lost_mrr,omitempty"`
+	LostMrr *money.Money `protobuf:"bytes,7,opt,name=lost_mrr,json=lostMrr,proto3" json:"lost_mrr,omitempty"`
+	// The company, so that similar ones can be found.
+	Company *v1.Company `protobuf:"bytes,8,opt,name=company,proto3" json:"company,omitempty"`
+	// The products it had, in the order of their names.
+	Products      []string `protobuf:"bytes,9,rep,name=products,proto3" json:"products,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +447,20 @@ func (x *CustomerChurned) GetEffectiveDate() *date.Date {
 func (x *CustomerChurned) GetLostMrr() *money.Money {
 	if x != nil {
 		return x.LostMrr
+	}
+	return nil
+}
+
+func (x *CustomerChurned) GetCompany() *v1.Company {
+	if x != nil {
+		return x.Company
+	}
+	return nil
+}
+
+func (x *CustomerChurned) GetProducts() []string {
+	if x != nil {
+		return x.Products
 	}
 	return nil
 }
@@ -1430,7 +1448,7 @@ const file_tasuki_customersuccess_v1_events_proto_rawDesc = "" +
 	"\bmovement\x18\x01 \x01(\v2&.tasuki.customersuccess.v1.MrrMovementR\bmovement\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x127\n" +
-	"\rcommitted_mrr\x18\x03 \x01(\v2\x12.google.type.MoneyR\fcommittedMrr\"\x83\x02\n" +
+	"\rcommitted_mrr\x18\x03 \x01(\v2\x12.google.type.MoneyR\fcommittedMrr\"\xd2\x02\n" +
 	"\x0fCustomerChurned\x12\x1f\n" +
 	"\vcustomer_id\x18\x01 \x01(\tR\n" +
 	"customerId\x12\x1d\n" +
@@ -1440,7 +1458,9 @@ const file_tasuki_customersuccess_v1_events_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04note\x18\x05 \x01(\tR\x04note\x128\n" +
 	"\x0eeffective_date\x18\x06 \x01(\v2\x11.google.type.DateR\reffectiveDate\x12-\n" +
-	"\blost_mrr\x18\a \x01(\v2\x12.google.type.MoneyR\alostMrr\"R\n" +
+	"\blost_mrr\x18\a \x01(\v2\x12.google.type.MoneyR\alostMrr\x121\n" +
+	"\acompany\x18\b \x01(\v2\x17.tasuki.type.v1.CompanyR\acompany\x12\x1a\n" +
+	"\bproducts\x18\t \x03(\tR\bproducts\"R\n" +
 	"\x11OnboardingStarted\x12=\n" +
 	"\x04plan\x18\x01 \x01(\v2).tasuki.customersuccess.v1.OnboardingPlanR\x04plan\"\xa6\x01\n" +
 	"\x12MilestoneCompleted\x12\x17\n" +
@@ -1547,14 +1567,14 @@ var file_tasuki_customersuccess_v1_events_proto_goTypes = []any{
 	(*MrrMovement)(nil),              // 25: tasuki.customersuccess.v1.MrrMovement
 	(*money.Money)(nil),              // 26: google.type.Money
 	(*date.Date)(nil),                // 27: google.type.Date
-	(*OnboardingPlan)(nil),           // 28: tasuki.customersuccess.v1.OnboardingPlan
-	(*Milestone)(nil),                // 29: tasuki.customersuccess.v1.Milestone
-	(*CustomerFlag)(nil),             // 30: tasuki.customersuccess.v1.CustomerFlag
-	(*Csql)(nil),                     // 31: tasuki.customersuccess.v1.Csql
-	(Csql_State)(0),                  // 32: tasuki.customersuccess.v1.Csql.State
-	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
-	(*CustomerFeedback)(nil),         // 34: tasuki.customersuccess.v1.CustomerFeedback
-	(*v1.Company)(nil),               // 35: tasuki.type.v1.Company
+	(*v1.Company)(nil),               // 28: tasuki.type.v1.Company
+	(*OnboardingPlan)(nil),           // 29: tasuki.customersuccess.v1.OnboardingPlan
+	(*Milestone)(nil),                // 30: tasuki.customersuccess.v1.Milestone
+	(*CustomerFlag)(nil),             // 31: tasuki.customersuccess.v1.CustomerFlag
+	(*Csql)(nil),                     // 32: tasuki.customersuccess.v1.Csql
+	(Csql_State)(0),                  // 33: tasuki.customersuccess.v1.Csql.State
+	(*timestamppb.Timestamp)(nil),    // 34: google.protobuf.Timestamp
+	(*CustomerFeedback)(nil),         // 35: tasuki.customersuccess.v1.CustomerFeedback
 	(*HandoverQuality)(nil),          // 36: tasuki.customersuccess.v1.HandoverQuality
 	(*NpsResponse)(nil),              // 37: tasuki.customersuccess.v1.NpsResponse
 	(*Advocacy)(nil),                 // 38: tasuki.customersuccess.v1.Advocacy
@@ -1571,32 +1591,33 @@ var file_tasuki_customersuccess_v1_events_proto_depIdxs = []int32{
 	26, // 6: tasuki.customersuccess.v1.MrrMoved.committed_mrr:type_name -> google.type.Money
 	27, // 7: tasuki.customersuccess.v1.CustomerChurned.effective_date:type_name -> google.type.Date
 	26, // 8: tasuki.customersuccess.v1.CustomerChurned.lost_mrr:type_name -> google.type.Money
-	28, // 9: tasuki.customersuccess.v1.OnboardingStarted.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
-	29, // 10: tasuki.customersuccess.v1.MilestoneCompleted.milestone:type_name -> tasuki.customersuccess.v1.Milestone
-	29, // 11: tasuki.customersuccess.v1.MilestoneSkipped.milestone:type_name -> tasuki.customersuccess.v1.Milestone
-	28, // 12: tasuki.customersuccess.v1.OnboardingCompleted.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
-	28, // 13: tasuki.customersuccess.v1.OnboardingCancelled.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
-	30, // 14: tasuki.customersuccess.v1.CustomerFlagged.flag:type_name -> tasuki.customersuccess.v1.CustomerFlag
-	30, // 15: tasuki.customersuccess.v1.CustomerFlagCleared.flag:type_name -> tasuki.customersuccess.v1.CustomerFlag
-	31, // 16: tasuki.customersuccess.v1.CsqlCreated.csql:type_name -> tasuki.customersuccess.v1.Csql
-	31, // 17: tasuki.customersuccess.v1.CsqlUpdated.csql:type_name -> tasuki.customersuccess.v1.Csql
-	31, // 18: tasuki.customersuccess.v1.CsqlStateChanged.csql:type_name -> tasuki.customersuccess.v1.Csql
-	32, // 19: tasuki.customersuccess.v1.CsqlStateChanged.from:type_name -> tasuki.customersuccess.v1.Csql.State
-	32, // 20: tasuki.customersuccess.v1.CsqlStateChanged.to:type_name -> tasuki.customersuccess.v1.Csql.State
-	33, // 21: tasuki.customersuccess.v1.CsqlStateChanged.at:type_name -> google.protobuf.Timestamp
-	34, // 22: tasuki.customersuccess.v1.CustomerFeedbackRecorded.customer_feedback:type_name -> tasuki.customersuccess.v1.CustomerFeedback
-	35, // 23: tasuki.customersuccess.v1.CustomerFeedbackRecorded.company:type_name -> tasuki.type.v1.Company
-	36, // 24: tasuki.customersuccess.v1.HandoverQualityRated.handover_quality:type_name -> tasuki.customersuccess.v1.HandoverQuality
-	35, // 25: tasuki.customersuccess.v1.HandoverQualityRated.company:type_name -> tasuki.type.v1.Company
-	37, // 26: tasuki.customersuccess.v1.NpsResponseRecorded.nps_response:type_name -> tasuki.customersuccess.v1.NpsResponse
-	38, // 27: tasuki.customersuccess.v1.AdvocacyChanged.advocacy:type_name -> tasuki.customersuccess.v1.Advocacy
-	39, // 28: tasuki.customersuccess.v1.ReferralRecorded.referral:type_name -> tasuki.customersuccess.v1.Referral
-	40, // 29: tasuki.customersuccess.v1.FitSignalRecorded.fit_signal:type_name -> tasuki.customersuccess.v1.FitSignal
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	28, // 9: tasuki.customersuccess.v1.CustomerChurned.company:type_name -> tasuki.type.v1.Company
+	29, // 10: tasuki.customersuccess.v1.OnboardingStarted.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
+	30, // 11: tasuki.customersuccess.v1.MilestoneCompleted.milestone:type_name -> tasuki.customersuccess.v1.Milestone
+	30, // 12: tasuki.customersuccess.v1.MilestoneSkipped.milestone:type_name -> tasuki.customersuccess.v1.Milestone
+	29, // 13: tasuki.customersuccess.v1.OnboardingCompleted.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
+	29, // 14: tasuki.customersuccess.v1.OnboardingCancelled.plan:type_name -> tasuki.customersuccess.v1.OnboardingPlan
+	31, // 15: tasuki.customersuccess.v1.CustomerFlagged.flag:type_name -> tasuki.customersuccess.v1.CustomerFlag
+	31, // 16: tasuki.customersuccess.v1.CustomerFlagCleared.flag:type_name -> tasuki.customersuccess.v1.CustomerFlag
+	32, // 17: tasuki.customersuccess.v1.CsqlCreated.csql:type_name -> tasuki.customersuccess.v1.Csql
+	32, // 18: tasuki.customersuccess.v1.CsqlUpdated.csql:type_name -> tasuki.customersuccess.v1.Csql
+	32, // 19: tasuki.customersuccess.v1.CsqlStateChanged.csql:type_name -> tasuki.customersuccess.v1.Csql
+	33, // 20: tasuki.customersuccess.v1.CsqlStateChanged.from:type_name -> tasuki.customersuccess.v1.Csql.State
+	33, // 21: tasuki.customersuccess.v1.CsqlStateChanged.to:type_name -> tasuki.customersuccess.v1.Csql.State
+	34, // 22: tasuki.customersuccess.v1.CsqlStateChanged.at:type_name -> google.protobuf.Timestamp
+	35, // 23: tasuki.customersuccess.v1.CustomerFeedbackRecorded.customer_feedback:type_name -> tasuki.customersuccess.v1.CustomerFeedback
+	28, // 24: tasuki.customersuccess.v1.CustomerFeedbackRecorded.company:type_name -> tasuki.type.v1.Company
+	36, // 25: tasuki.customersuccess.v1.HandoverQualityRated.handover_quality:type_name -> tasuki.customersuccess.v1.HandoverQuality
+	28, // 26: tasuki.customersuccess.v1.HandoverQualityRated.company:type_name -> tasuki.type.v1.Company
+	37, // 27: tasuki.customersuccess.v1.NpsResponseRecorded.nps_response:type_name -> tasuki.customersuccess.v1.NpsResponse
+	38, // 28: tasuki.customersuccess.v1.AdvocacyChanged.advocacy:type_name -> tasuki.customersuccess.v1.Advocacy
+	39, // 29: tasuki.customersuccess.v1.ReferralRecorded.referral:type_name -> tasuki.customersuccess.v1.Referral
+	40, // 30: tasuki.customersuccess.v1.FitSignalRecorded.fit_signal:type_name -> tasuki.customersuccess.v1.FitSignal
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_customersuccess_v1_events_proto_init() }
