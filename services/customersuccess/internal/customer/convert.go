@@ -41,20 +41,24 @@ func stateProto(s State) pb.Customer_State {
 
 func tierProto(t Tier) pb.Tier { return pb.Tier(pb.Tier_value[string(t)]) }
 
+// CompanyProto is the company as the contract writes it.
+func (c *Customer) CompanyProto() *typev1.Company {
+	return &typev1.Company{
+		Id: c.AccountID, Name: c.Company.Name, Domain: c.Company.Domain, Industry: c.Company.Industry, Employees: c.Company.Employees,
+	}
+}
+
 // proto is the customer as lists and events write it, on a day and with the sums of its ledger.
 func (c *Customer) proto(day civil.Date, totals subscription.Totals) *pb.Customer {
 	tier := c.Tier(day)
 	ja, en := label(c.Rule.Rule)
 	p := &pb.Customer{
 		Id: c.ID, AccountId: c.AccountID, JourneyId: c.JourneyID, PersonId: c.PersonID,
-		Company: &typev1.Company{
-			Id: c.AccountID, Name: c.Company.Name, Domain: c.Company.Domain, Industry: c.Company.Industry, Employees: c.Company.Employees,
-		},
-		State: stateProto(c.State), Tier: tierProto(tier),
+		Company: c.CompanyProto(), State: stateProto(c.State), Tier: tierProto(tier),
 		TierRule:   &pb.TierDecision{Tier: tierProto(c.Rule.Tier), Rule: c.Rule.Rule, Label: &typev1.Label{Ja: ja, En: en}},
 		TouchModel: pb.TouchModel(pb.TouchModel_value["TOUCH_MODEL_"+string(TouchOf(tier))]),
 		OwnerTeam:  pb.OwnerTeam(pb.OwnerTeam_value["OWNER_TEAM_"+string(TeamOf(tier, c.Promising))]),
-		Csm:        c.CSM, OpenGaps: c.OpenGaps, ChurnedDate: c.ChurnedDate.Proto(), Etag: etag.Format(c.Version),
+		Csm:        c.CSM, OpenGaps: c.OpenGaps, Flagged: c.OpenFlags > 0, ChurnedDate: c.ChurnedDate.Proto(), Etag: etag.Format(c.Version),
 		Mrr:          money.Amount{Minor: totals.Current, Currency: c.Currency}.Proto(),
 		CommittedMrr: money.Amount{Minor: totals.Committed, Currency: c.Currency}.Proto(),
 		CreateTime:   timestamppb.New(c.CreatedAt), UpdateTime: timestamppb.New(c.UpdatedAt),
@@ -67,9 +71,10 @@ func (c *Customer) proto(day civil.Date, totals subscription.Totals) *pb.Custome
 	return p
 }
 
-func churned(c *Customer, last *subscription.Subscription) proto.Message {
+func churned(c *Customer, book *subscription.Book, last *subscription.Subscription) proto.Message {
 	return &pb.CustomerChurned{
 		CustomerId: c.ID, AccountId: c.AccountID, PersonId: c.PersonID, Reason: last.CancelReason, Note: last.CancelNote,
 		EffectiveDate: c.ChurnedDate.Proto(), LostMrr: money.Amount{Minor: last.MRR, Currency: last.Currency}.Proto(),
+		Company: c.CompanyProto(), Products: book.Products(),
 	}
 }

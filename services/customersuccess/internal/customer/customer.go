@@ -77,6 +77,8 @@ type Customer struct {
 	ChurnedDate civil.Date
 	// OpenGaps is how many gaps the handover documents have.
 	OpenGaps int32
+	// OpenFlags is how many reasons to look at it nobody has looked at.
+	OpenFlags int64
 	// Version counts saves; it is the etag.
 	Version              int64
 	CreatedAt, UpdatedAt time.Time

@@ -92,7 +92,8 @@ func saveContact(tx store.Tx, customerID, role string, p *typev1.Person, now tim
 		customerID, role, key, p.GetId(), store.JSONOf(document[*typev1.Person]{p}), now)
 }
 
-func contacts(ctx context.Context, tx store.Tx, customerID string) ([]*pb.Contact, error) {
+// Contacts are the people that we know at a customer.
+func Contacts(ctx context.Context, tx store.Tx, customerID string) ([]*pb.Contact, error) {
 	rows, err := tx.Query(ctx, `SELECT role, person FROM customer_contacts WHERE customer_id = $1 ORDER BY created_at, role DESC, contact_key`, customerID)
 	if err != nil {
 		return nil, err

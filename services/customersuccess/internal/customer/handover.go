@@ -43,7 +43,8 @@ func NewHandovers(customers *Store, plans Plans, c clock.Clock) *Handovers {
 }
 
 // Accepted makes, in the transaction that accepts the handoff, the customer with its first subscription, ledger line and
-// onboarding plan. An account that is a customer already gets a further subscription instead; one that had churned comes
+// onboarding plan. An account that is a customer already, or the customer whose CSQL the deal came from, gets a further
+// subscription instead: this is the one place where the ledger moves for an expansion that was won; one that had churned comes
 // back with a new plan. It returns `customer/<id>`.
 func (h *Handovers) Accepted(ctx context.Context, tx store.Tx, ho *handoffv1.Handoff) (string, error) {
 	now := h.clock.Now()
@@ -52,11 +53,7 @@ func (h *Handovers) Accepted(ctx context.Context, tx store.Tx, ho *handoffv1.Han
 	if err != nil {
 		return "", err
 	}
-	account := ho.GetAccountId()
-	if account == "" {
-		account = doc.GetCompany().GetId()
-	}
-	c, err := h.customers.ForDeal(ctx, tx, account, ho.GetJourneyId())
+	c, err := h.known(ctx, tx, ho)
 	if err != nil {
 		return "", err
 	}
@@ -65,7 +62,7 @@ func (h *Handovers) Accepted(ctx context.Context, tx store.Tx, ho *handoffv1.Han
 	fresh := c == nil
 	returned := !fresh && c.State == Churned
 	if fresh {
-		c = &Customer{ID: party.NewID(), AccountID: account, JourneyID: ho.GetJourneyId(), PersonID: ho.GetPersonId(), Currency: deal.sub.Currency}
+		c = &Customer{ID: party.NewID(), AccountID: accountOf(ho), JourneyID: ho.GetJourneyId(), PersonID: ho.GetPersonId(), Currency: deal.sub.Currency}
 		c.Create(actor, note, now)
 	} else {
 		if book, err = subscription.Load(ctx, tx, c.ID); err != nil {
@@ -94,8 +91,19 @@ func (h *Handovers) Accepted(ctx context.Context, tx store.Tx, ho *handoffv1.Han
 		created := &pb.CustomerCreated{Customer: c.proto(civil.DateOf(now), totals), HandoffId: ho.GetId()}
 		facts = append([]Fact{{Data: created}}, facts...)
 	}
+	overdue, isLate := late(ho, now)
+	if isLate {
+		raised, err := c.raise(ctx, tx, overdue)
+		if err != nil {
+			return "", err
+		}
+		isLate, facts = len(raised) > 0, append(facts, raised...)
+	}
 	if err := h.customers.Save(ctx, tx, c, facts...); err != nil {
 		return "", err
+	}
+	if isLate {
+		insertFlag(tx, c.ID, overdue)
 	}
 	subscription.Insert(tx, deal.sub)
 	subscription.Record(tx, line)

@@ -30,7 +30,7 @@ func (s *Server) full(ctx context.Context, tx store.Tx, c *Customer) (*pb.Custom
 		return nil, err
 	}
 	p := c.proto(s.today(), totals)
-	if p.Contacts, err = contacts(ctx, tx, c.ID); err != nil {
+	if p.Contacts, err = Contacts(ctx, tx, c.ID); err != nil {
 		return nil, err
 	}
 	if p.Handovers, err = documents(ctx, tx, c.ID); err != nil {
@@ -41,6 +41,13 @@ func (s *Server) full(ctx context.Context, tx store.Tx, c *Customer) (*pb.Custom
 		return nil, err
 	}
 	p.Transitions = history.Protos(moves)
+	raised, err := flags(ctx, tx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range raised {
+		p.Flags = append(p.Flags, f.proto())
+	}
 	book, err := subscription.Load(ctx, tx, c.ID)
 	if err != nil {
 		return nil, err
@@ -58,7 +65,7 @@ func (s *Server) ListCustomers(ctx context.Context, req *pb.ListCustomersRequest
 	if err != nil {
 		return nil, err
 	}
-	f := Filter{States: short(req.GetStates(), "STATE_"), CSM: req.GetCsm(), JourneyID: req.GetJourneyId()}
+	f := Filter{States: short(req.GetStates(), "STATE_"), CSM: req.GetCsm(), JourneyID: req.GetJourneyId(), Flagged: req.GetFlagged()}
 	if req.GetTier() != pb.Tier_TIER_UNSPECIFIED {
 		f.Tier = Tier(req.GetTier().String())
 	}

@@ -215,7 +215,7 @@ func (s *Server) settle(ctx context.Context, tx store.Tx, c *Customer, book *sub
 		if err := s.plans.Cancel(ctx, tx, c.ID, sub.CancelReason, sub.CancelNote); err != nil {
 			return err
 		}
-		facts = append(facts, Fact{Data: churned(c, sub)})
+		facts = append(facts, Fact{Data: churned(c, book, sub)})
 	}
 	return s.customers.Save(ctx, tx, c, facts...)
 }

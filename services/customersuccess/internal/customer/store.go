@@ -18,9 +18,10 @@ import (
 
 const columns = `id, version, account_id, journey_id, person_id, company_name, company_domain, company_industry, company_employees,
 	state, state_since, rule_tier, rule_code, override_tier, override_until, override_why, promising, csm, currency, churned_date,
-	open_gaps, created_at, updated_at`
+	open_gaps, created_at, updated_at, open_flags`
 
-const placeholders = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23`
+const placeholders = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+	$24`
 
 var transitions = history.Table[State]{Name: "customer_transitions", Key: "customer_id"}
 
@@ -40,7 +41,7 @@ func (c *Customer) args() []any {
 	return []any{
 		c.ID, c.Version, c.AccountID, c.JourneyID, c.PersonID, c.Company.Name, c.Company.Domain, c.Company.Industry, c.Company.Employees,
 		string(c.State), c.StateSince, string(c.Rule.Tier), c.Rule.Rule, tier, until, store.JSONOf(because), c.Promising, c.CSM,
-		c.Currency, string(c.ChurnedDate), c.OpenGaps, c.CreatedAt, c.UpdatedAt,
+		c.Currency, string(c.ChurnedDate), c.OpenGaps, c.CreatedAt, c.UpdatedAt, c.OpenFlags,
 	}
 }
 
@@ -50,7 +51,8 @@ func read(row store.Row) (*Customer, error) {
 	var because store.JSON[*why]
 	err := row.Scan(&c.ID, &c.Version, &c.AccountID, &c.JourneyID, &c.PersonID, &c.Company.Name, &c.Company.Domain,
 		&c.Company.Industry, &c.Company.Employees, &c.State, &c.StateSince, &c.Rule.Tier, &c.Rule.Rule, &o.Tier, &o.Until, &because,
-		&c.Promising, &c.CSM, &c.Currency, &c.ChurnedDate, &c.OpenGaps, &c.CreatedAt, &c.UpdatedAt)
+		&c.Promising, &c.CSM, &c.Currency, &c.ChurnedDate, &c.OpenGaps, &c.CreatedAt, &c.UpdatedAt,
+		&c.OpenFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +148,8 @@ type Filter struct {
 	States                 []string
 	Tier                   Tier
 	CSM, JourneyID, Domain string
+	// Flagged keeps those with an open flag.
+	Flagged bool
 }
 
 // List reads at most limit customers, newest first.
@@ -158,6 +162,9 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *subscrip
 	}
 	if f.CSM != "" {
 		w.And(`csm = ?`, f.CSM)
+	}
+	if f.Flagged {
+		w.And(`open_flags > 0`)
 	}
 	if f.Domain != "" {
 		w.And(`company_domain = ?`, f.Domain)

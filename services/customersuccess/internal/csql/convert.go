@@ -1,0 +1,143 @@
+package csql
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+)
+
+// proto is the expansion as the contract writes it, without its history.
+func (c *Csql) proto() *pb.Csql {
+	e := c.Evidence
+	p := &pb.Csql{
+		Id: c.ID, CustomerId: c.CustomerID, AccountId: c.AccountID, JourneyId: c.JourneyID, Company: c.Company.proto(),
+		State: stateProto(c.State), ExpansionType: pb.ExpansionType(pb.ExpansionType_value["EXPANSION_TYPE_"+string(c.Type)]),
+		Product: c.Product, ExpectedMrr: c.Expected.Proto(), Health: e.Health.proto(), Usage: e.Usage.proto(), Need: e.Need.proto(),
+		CustomerBenefit: e.Benefit, OpenRisks: e.Risks, Cautions: e.Cautions, Owner: c.Owner, HandoffId: c.HandoffID,
+		Queue: c.Queue, Reason: c.Reason, Note: c.Note, Missing: c.Missing, OpportunityId: c.OpportunityID,
+		WonMrr: c.WonMRR.Proto(), Etag: etag.Format(c.Version), CreateTime: timestamppb.New(c.CreatedAt),
+		UpdateTime: timestamppb.New(c.UpdatedAt),
+	}
+	if c.Action != "" {
+		p.Action = handoffv1.Reason_Action(handoffv1.Reason_Action_value["ACTION_"+c.Action])
+	}
+	if c.WakeAt != nil {
+		p.WakeAt = timestamppb.New(*c.WakeAt)
+	}
+	if _, here := c.next(Update); here {
+		p.Unmet = paths(c.Unmet(c.UpdatedAt))
+	}
+	return p
+}
+
+// protoAt is proto with what the expansion lacks by now: evidence grows old.
+func (c *Csql) protoAt(now time.Time) *pb.Csql {
+	p := c.proto()
+	if _, here := c.next(Update); here {
+		p.Unmet = paths(c.Unmet(now))
+	}
+	return p
+}
+
+func changed(f Fact, p *pb.Csql) proto.Message {
+	t := f.Moved
+	return &pb.CsqlStateChanged{
+		Csql: p, From: stateProto(t.From), To: stateProto(t.To), Reason: t.Reason, Note: t.Note, At: timestamppb.New(t.At),
+	}
+}
+
+func stateProto(s State) pb.Csql_State { return pb.Csql_State(pb.Csql_State_value["STATE_"+string(s)]) }
+
+func (c Company) proto() *typev1.Company {
+	return &typev1.Company{Id: c.ID, Name: c.Name, Domain: c.Domain, Industry: c.Industry, Employees: c.Employees}
+}
+
+func (h *Health) proto() *pb.CsqlHealth {
+	if h == nil {
+		return nil
+	}
+	return &pb.CsqlHealth{Score: h.Score, Evidence: h.Evidence, ObservedDate: h.Date.Proto(), StatedBy: h.By.Proto()}
+}
+
+func (u *Usage) proto() *pb.CsqlUsage {
+	if u == nil {
+		return nil
+	}
+	return &pb.CsqlUsage{
+		Level: pb.UsageLevel(pb.UsageLevel_value["USAGE_LEVEL_"+u.Level]), Evidence: u.Evidence, ObservedDate: u.Date.Proto(),
+		StatedBy: u.By.Proto(),
+	}
+}
+
+func (n *Need) proto() *pb.StatedNeed {
+	if n == nil {
+		return nil
+	}
+	return &pb.StatedNeed{Statement: n.Statement, StatedBy: n.By.proto(), StatedDate: n.Date.Proto(), Evidence: n.Evidence}
+}
+
+func (p Person) proto() *typev1.Person {
+	if p == (Person{}) {
+		return nil
+	}
+	return &typev1.Person{
+		Id: p.ID, Mail: p.Mail, Phone: p.Phone, Title: p.Title,
+		Name: &typev1.PersonName{Family: p.Family, Given: p.Given, FamilyKana: p.FamilyKana, GivenKana: p.GivenKana, Full: p.Full},
+	}
+}
+
+// personOf reads a person; phones are kept in E.164 where they can be understood.
+func personOf(p *typev1.Person) Person {
+	n := p.GetName()
+	phone, ok := party.NormalizePhone(p.GetPhone())
+	if !ok {
+		phone = p.GetPhone()
+	}
+	return Person{
+		ID: p.GetId(), Family: n.GetFamily(), Given: n.GetGiven(), FamilyKana: n.GetFamilyKana(), GivenKana: n.GetGivenKana(),
+		Full: n.GetFull(), Mail: p.GetMail(), Phone: phone, Title: p.GetTitle(),
+	}
+}
+
+// identified is p with an id: its own, that of a known person with the same mail address or else the same name, or a new
+// one. Nobody stays nobody.
+func (p Person) identified(known []Person) Person {
+	if p.ID != "" || p == (Person{}) {
+		return p
+	}
+	mail, _ := party.NormalizeMail(p.Mail)
+	for _, k := range known {
+		other, _ := party.NormalizeMail(k.Mail)
+		if k.ID != "" && (mail != "" && mail == other || mail == "" && p.Name() != "" && party.NameKey(p.Name()) == party.NameKey(k.Name())) {
+			p.ID = k.ID
+			return p
+		}
+	}
+	p.ID = party.NewID()
+	return p
+}
+
+func typeOf(t pb.ExpansionType) Type { return Type(strings.TrimPrefix(t.String(), "EXPANSION_TYPE_")) }
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime().Truncate(time.Microsecond)
+}
+
+func timeOrNil(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := timeOf(t)
+	return &at
+}
