@@ -37,6 +37,8 @@ type subscription struct {
 	wrong string
 	// parked has every subject with parked events, and perhaps some that were replayed meanwhile.
 	parked map[string]bool
+	// behind is for Measure.
+	behind behind
 }
 
 // backoff is the pause after failure n: doubling from 50 ms to 5 s, less up to a quarter by chance.
@@ -56,7 +58,9 @@ func (sub *subscription) run(ctx context.Context) {
 			pause(ctx, sub.s.lease/3)
 			continue
 		}
+		sub.behind.since(sub.s.clock.Now()) // not heard of the source yet
 		sub.follow(ctx)
+		sub.behind.notOurs()
 	}
 	sub.release(context.WithoutCancel(ctx))
 }
@@ -73,6 +77,7 @@ func (sub *subscription) follow(ctx context.Context) {
 			failures = 0
 		}
 		failures++
+		sub.behind.atLeastSince(sub.s.clock.Now())
 		sub.report(ctx, err)
 		pause(ctx, backoff(failures))
 	}
@@ -117,16 +122,20 @@ func (sub *subscription) take(ctx context.Context, msg *feedv1.StreamEventsRespo
 		return fmt.Errorf("event: the feed of %s sent %d events with %d cursors", sub.Source, len(events), len(cursors))
 	}
 	for len(events) > 0 {
+		sub.behind.since(events[0].GetAt().AsTime())
 		n := min(chunk, len(events))
 		if err := sub.takeChunk(ctx, events[:n], cursors[:n]); err != nil {
 			return err
 		}
 		events, cursors = events[n:], cursors[n:]
 	}
-	if msg.GetCursor() == sub.cursor {
-		return nil
+	if msg.GetCursor() != sub.cursor { // events of other types may have passed
+		if err := sub.commit(ctx, nil, msg.GetCursor()); err != nil {
+			return err
+		}
 	}
-	return sub.commit(ctx, nil, msg.GetCursor()) // events of other types may have passed
+	sub.behind.caughtUp()
+	return nil
 }
 
 func (sub *subscription) takeChunk(ctx context.Context, events []*feedv1.Event, cursors []string) error {

@@ -106,12 +106,8 @@ func (j *Jobs) ringDue(ctx context.Context, queue string) (time.Duration, error)
 // nextDue tells how long until a job of a queue is due, by the clock of the database: zero when one is that is not available
 // yet, at the most lookEvery. It reads the first entries of an index.
 func (j *Jobs) nextDue(ctx context.Context, queue string) (time.Duration, error) {
-	until := `EXTRACT(EPOCH FROM scheduled_at - now())`
-	if j.db.Engine() == store.SQLite {
-		until = `(julianday(scheduled_at) - julianday('now')) * 86400`
-	}
 	first := func(state, and string) string {
-		return `(SELECT CAST(` + until + ` AS double precision) FROM river_job
+		return `(SELECT ` + j.sqlUntil() + ` FROM river_job
 			WHERE state = '` + state + `' AND queue = $1 AND priority = 1 ` + and + ` ORDER BY scheduled_at LIMIT 1)`
 	}
 	var scheduled, retryable, available *float64
@@ -137,4 +133,12 @@ func (j *Jobs) sqlNow() string {
 		return "now()"
 	}
 	return "datetime('now', 'subsec')"
+}
+
+// sqlUntil is how many seconds are left until a job is due.
+func (j *Jobs) sqlUntil() string {
+	if j.db.Engine() == store.Postgres {
+		return "CAST(EXTRACT(EPOCH FROM scheduled_at - now()) AS double precision)"
+	}
+	return "(julianday(scheduled_at) - julianday('now')) * 86400"
 }

@@ -64,6 +64,8 @@ type Config struct {
 	// Timeout is how long one attempt may take; default 1 minute.
 	Timeout time.Duration
 	Logger  *slog.Logger
+	// Department names the service in metrics.
+	Department string
 }
 
 // New prepares the jobs of the service whose database is db. The tables come with Migrations.

@@ -34,12 +34,13 @@ const (
 
 // Jobs is the durable work of one service. It is safe for concurrent use.
 type Jobs struct {
-	db      *store.DB
-	logger  *slog.Logger
-	id      string
-	queues  map[string]river.QueueConfig
-	timeout time.Duration
-	workers *river.Workers
+	db         *store.DB
+	logger     *slog.Logger
+	department string
+	id         string
+	queues     map[string]river.QueueConfig
+	timeout    time.Duration
+	workers    *river.Workers
 
 	mu     sync.Mutex
 	kinds  map[string]bool
@@ -96,7 +97,7 @@ func newJobs(db *store.DB, cfg Config) *Jobs {
 	queues := map[string]int{river.QueueDefault: 16}
 	maps.Copy(queues, cfg.Queues)
 	j := &Jobs{
-		db: db, logger: cfg.Logger, id: clientID(), timeout: cfg.Timeout,
+		db: db, logger: cfg.Logger, department: cfg.Department, id: clientID(), timeout: cfg.Timeout,
 		queues: map[string]river.QueueConfig{}, kinds: map[string]bool{}, byHand: map[string]func(context.Context, *rivertype.JobRow) error{}, workers: river.NewWorkers(),
 		wakeup: wakeup{queues: map[string]bool{}, ready: make(chan struct{}, 1)},
 		alarm:  alarm{poke: make(chan struct{}, 1)},

@@ -80,6 +80,7 @@ type worker[T Args] struct {
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	ctx, span := startSpan(ctx, job.Kind, job.Metadata)
 	defer span.End()
+	w.j.measureStart(ctx, job.Kind, job.ScheduledAt)
 	ctx = access.WithActor(ctx, access.System(job.Kind))
 	err := w.fn(ctx, &Job[T]{ID: job.ID, Args: job.Args, Attempt: job.Attempt, CreatedAt: job.CreatedAt})
 
@@ -92,6 +93,7 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 		return river.JobSnooze(again.after)
 	}
 	span.SetStatus(codes.Error, "the job failed")
+	failures.Add(ctx, 1, w.j.attributes(job.Kind))
 	w.j.logger.WarnContext(ctx, "jobs: failed", slog.String("kind", job.Kind), slog.Int64("job_id", job.ID),
 		slog.Int("attempt", job.Attempt), slog.Time("created_at", job.CreatedAt), slog.Any("error", err))
 	shown := &shownError{text: problem.Status(ctx, err).Message(), err: err}

@@ -82,6 +82,7 @@ type backend interface {
 	// begin makes a transaction that takes no connection before its first statement.
 	begin(ctx context.Context, readOnly bool) transaction
 	ping(ctx context.Context) error
+	pools() []Pool
 	close()
 	// migrationDB opens a database/sql view for goose, and holds off other replicas until release is called.
 	migrationDB(ctx context.Context) (db *sql.DB, release func(), err error)

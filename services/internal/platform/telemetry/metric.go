@@ -26,22 +26,36 @@ func Histogram(name, unit, help string, bounds ...float64) metric.Float64Histogr
 		metric.WithExplicitBucketBoundaries(bounds...)))
 }
 
-// Gauge reports values that are looked up whenever metrics are collected: observe calls record once per combination of
-// attributes. The returned function ends the look-ups: call it before what observe reads from is closed. Without
-// telemetry observe is never called.
-func Gauge(name, unit, help string, observe func(ctx context.Context, record Record) error) (end func()) {
-	meter := otel.Meter(scope)
-	gauge := must(meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(help)))
-	reg := must(meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		return observe(ctx, func(v int64, attrs ...attribute.KeyValue) {
-			o.ObserveInt64(gauge, v, metric.WithAttributes(attrs...))
+// Observed is a value that is looked up whenever metrics are collected, see Observe.
+type Observed struct{ metric.Int64Observable }
+
+// NewGauge is a value that goes up and down.
+func NewGauge(name, unit, help string) Observed {
+	return Observed{must(otel.Meter(scope).Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(help)))}
+}
+
+// NewTotal is a value that only grows while the program runs.
+func NewTotal(name, unit, help string) Observed {
+	return Observed{must(otel.Meter(scope).Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(help)))}
+}
+
+// Observe calls look whenever metrics are collected: it records each of the values once per combination of attributes. The
+// returned function ends the look-ups: call it before what look reads from is closed. Without telemetry look is never called.
+func Observe(look func(ctx context.Context, record Record) error, values ...Observed) (end func()) {
+	instruments := make([]metric.Observable, len(values))
+	for i, v := range values {
+		instruments[i] = v.Int64Observable
+	}
+	reg := must(otel.Meter(scope).RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		return look(ctx, func(of Observed, v int64, attrs ...attribute.KeyValue) {
+			o.ObserveInt64(of.Int64Observable, v, metric.WithAttributes(attrs...))
 		})
-	}, gauge))
+	}, instruments...))
 	return func() { _ = reg.Unregister() } // fails only for a registration of another meter
 }
 
-// Record reports one value of a gauge.
-type Record func(v int64, attrs ...attribute.KeyValue)
+// Record reports one value.
+type Record func(of Observed, v int64, attrs ...attribute.KeyValue)
 
 func must[T any](v T, err error) T {
 	if err != nil {

@@ -168,11 +168,12 @@ func TestMetrics(t *testing.T) {
 	otel.SetMeterProvider(p)
 	defer otel.SetMeterProvider(old)
 	Histogram("tasuki.test.age", "s", "Age of the oldest.", 1, 10).Record(context.Background(), 5)
-	end := Gauge("tasuki.test.depth", "{job}", "Jobs that wait.", func(_ context.Context, record Record) error {
-		record(3, attribute.String("kind", "mail"))
-		record(4, attribute.String("kind", "webhook"))
+	depth := NewGauge("tasuki.test.depth", "{job}", "Jobs that wait.")
+	end := Observe(func(_ context.Context, record Record) error {
+		record(depth, 3, attribute.String("kind", "mail"))
+		record(depth, 4, attribute.String("kind", "webhook"))
 		return nil
-	})
+	}, depth)
 	collect := func() map[string]metricdata.Metrics {
 		var rm metricdata.ResourceMetrics
 		if err := reader.Collect(context.Background(), &rm); err != nil {
