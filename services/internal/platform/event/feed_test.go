@@ -2,6 +2,8 @@ package event_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +115,47 @@ func TestReversedCommits(t *testing.T) {
 	all := list(t, feed, &feedv1.ListEventsRequest{PageToken: resp.GetNextPageToken()}, 2)
 	if all[0].GetSubject() != "slow/1" || all[1].GetSubject() != "quick/1" {
 		t.Errorf("got %v", all)
+	}
+}
+
+// A transaction that has begun first and gets hold of its subject last: its event comes last all the same.
+func TestOrderOfOneSubject(t *testing.T) {
+	db := testkit.Postgres(t, event.Migrations())
+	log := newLog(db)
+	feed := serve(t, log)
+	begun, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		attempts := 0
+		_, err := store.Write(context.Background(), db, func(tx store.Tx) (struct{}, error) {
+			if attempts++; attempts == 1 {
+				// It writes something else first, as the guard of an idempotency key does, and waits for a rival.
+				if err := log.Append(context.Background(), tx, number("key/1", 1)); err != nil {
+					return struct{}{}, err
+				}
+				err := tx.Flush(context.Background())
+				close(begun)
+				<-finish
+				if err != nil {
+					return struct{}{}, err
+				}
+			}
+			return struct{}{}, log.Append(context.Background(), tx, number("contested/1", 2))
+		})
+		if attempts != 2 {
+			err = errors.Join(err, fmt.Errorf("it took %d attempts, want 2", attempts))
+		}
+		done <- err
+	}()
+	<-begun
+	appendEvents(t, db, log, number("contested/1", 1))
+	close(finish)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for i, ev := range list(t, feed, &feedv1.ListEventsRequest{Subject: "contested/1"}, 2) {
+		if ev.GetSubjectVersion() != int64(i+1) {
+			t.Errorf("place %d of the subject has version %d", i, ev.GetSubjectVersion())
+		}
 	}
 }
 
