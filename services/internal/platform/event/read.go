@@ -33,7 +33,8 @@ type batch struct {
 }
 
 // read is the one query of the feed. The horizon is where the visible part ends in the snapshot of the query: what matches
-// no filter up to there is passed over for good.
+// no filter up to there is passed over for good. Whether events are pending is asked of the last one: asked whether there are
+// any, PostgreSQL expects many and reads the table from its beginning.
 func (l *Log) read(ctx context.Context, after cursor, f filter, limit int) (batch, error) {
 	return store.Read(ctx, l.db, func(tx store.Tx) (batch, error) {
 		sql, args := readSQL(tx.Dialect(), after, f, limit)
@@ -82,7 +83,7 @@ func readSQL(d store.Dialect, after cursor, f filter, limit int) (string, []any)
 		return `
 SELECT CAST(h.horizon AS text), CAST(0 AS bigint), h.pending, CAST(e.xid AS text), e.seq, CAST(e.id AS text), ` + prefixed(columns) + `
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
-	EXISTS (SELECT 1 FROM events WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())) AS pending) AS h
+	COALESCE((SELECT xid FROM events ORDER BY events.xid DESC, seq DESC LIMIT 1) >= pg_snapshot_xmin(pg_current_snapshot()), FALSE) AS pending) AS h
 LEFT JOIN (
 	SELECT xid, seq, ` + columns + ` FROM events
 	WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2) AND ` + d.VisibleXID() + where.String() + `
