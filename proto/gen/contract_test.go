@@ -30,7 +30,7 @@ import (
 )
 
 // shared are the packages that every department serves or uses.
-var shared = []string{"access", "errors", "feed", "handoff", "jobs", "type"}
+var shared = []string{"access", "errors", "feed", "handoff", "jobs", "party", "type"}
 
 func TestContracts(t *testing.T) {
 	var set descriptorpb.FileDescriptorSet

@@ -17,7 +17,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
-// Config is what an Engine needs. All fields are required.
+// Config is what an Engine needs. All fields but Intake are required.
 type Config struct {
 	// Department is the one whose ledger this is.
 	Department access.Department
@@ -27,6 +27,8 @@ type Config struct {
 	// Jobs must not be started yet: New registers the engine's workers.
 	Jobs   *jobs.Jobs
 	Logger *slog.Logger
+	// Intake may change what arrives before anything else sees it: people who were merged or erased meanwhile.
+	Intake func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error
 }
 
 // Hook takes part in a change of state, in the transaction that makes it. h is the handoff after the change; it must not be

@@ -34,6 +34,10 @@ func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*han
 	return store.Write(ctx, v.e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
 		// A row that is not there yet cannot be locked: deliveries of the same handoff follow one another by its name.
 		store.Lock(tx, "handoff:"+sent.GetId())
+		sent, err := v.e.taken(ctx, tx, sent)
+		if err != nil {
+			return nil, err
+		}
 		r, err := find(ctx, tx, sent.GetId(), true)
 		switch {
 		case err != nil:
@@ -49,6 +53,15 @@ func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*han
 		}
 		return v.e.receiveAgain(ctx, tx, cfg, r, sent)
 	})
+}
+
+// taken is what arrives as this department takes it.
+func (e *Engine) taken(ctx context.Context, tx store.Tx, sent *handoffv1.Handoff) (*handoffv1.Handoff, error) {
+	if e.cfg.Intake == nil {
+		return sent, nil
+	}
+	sent = proto.CloneOf(sent)
+	return sent, e.cfg.Intake(ctx, tx, sent)
 }
 
 // incoming is the sender's handoff as the receiver's ledger begins with it.

@@ -61,6 +61,12 @@ func (d Dialect) InUUID(expr string, param int) string {
 	return d.pick(expr+" = ANY("+p+"::uuid[])", expr+" IN (SELECT value FROM json_each("+p+"))")
 }
 
+// HasBytes is the predicate that a column of bytes contains those of the argument number param.
+func (d Dialect) HasBytes(column string, param int) string {
+	p := "$" + strconv.Itoa(param)
+	return d.pick("position("+p+"::bytea IN "+column+") > 0", "instr("+column+", "+p+") > 0")
+}
+
 // Strings makes the argument that In and InUUID expect.
 func (d Dialect) Strings(values []string) any {
 	if values == nil {

@@ -3,10 +3,13 @@ package lead
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -15,6 +18,8 @@ import (
 type book struct {
 	// submitted and known give lead ids, by submission id and by match key.
 	submitted, known map[string]string
+	// suppressed has the match keys of people who were erased.
+	suppressed       map[string]bool
 	leads            map[string]*Lead
 	byDomain, byName map[string]*Company
 	companies        map[string]*Company
@@ -32,14 +37,14 @@ type consentRecord struct {
 }
 
 // lookSQL finds everything by keys. In says that a column is one of a list: the first is of submissions, then come keys of
-// people, domains, and keys of companies by domain and by name.
+// people, domains, keys of companies by domain and by name, and hashes of the keys of people.
 func lookSQL(in func(column string, list int) string) string {
 	return `
 SELECT 'S' AS tag, CAST(lead_id AS TEXT) AS id, submission_id AS a, '' AS b, '' AS c, '' AS d, '' AS e, 0 AS n
 FROM lead_touches WHERE submission_id IS NOT NULL AND ` + in("submission_id", 1) + `
 UNION ALL
 SELECT 'P', CAST(l.id AS TEXT), p.match_key, '', '', '', '', 0
-FROM people p JOIN leads l ON l.person_id = p.id WHERE ` + in("p.match_key", 2) + `
+FROM people p JOIN leads l ON l.person_id = COALESCE(p.merged_into, p.id) WHERE ` + in("p.match_key", 2) + `
 UNION ALL
 SELECT 'R', CAST(id AS TEXT), domain, kind, '', '', '', 0
 FROM exclusion_rules WHERE ` + in("domain", 3) + `
@@ -48,7 +53,33 @@ SELECT 'C', CAST(id AS TEXT), match_key, name_key, name, domain, industry, emplo
 FROM companies WHERE ` + in("match_key", 4) + `
 UNION ALL
 SELECT 'C', CAST(id AS TEXT), match_key, name_key, name, domain, industry, employees
-FROM companies WHERE ` + in("name_key", 5)
+FROM companies WHERE ` + in("name_key", 5) + `
+UNION ALL
+SELECT 'X', '', hash, '', '', '', '', 0
+FROM suppressions WHERE ` + in("hash", 6)
+}
+
+// hashes are the match keys of people by the hashes under which they would be suppressed.
+func (d *Desk) hashes(ctx context.Context, tx store.Tx, keys []string) (map[string]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	salt := d.salt.Load()
+	if salt == nil { // it never changes: one look per process
+		read, err := d.People.Salt(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		salt = &read
+		d.salt.Store(salt)
+	}
+	hashed := make(map[string]string, len(keys))
+	for _, key := range keys {
+		if _, address, ok := strings.Cut(key, ":"); ok {
+			hashed[people.Hash(*salt, address)] = key
+		}
+	}
+	return hashed, nil
 }
 
 // lookDomains is how many domains lookOne has room for.
@@ -72,10 +103,11 @@ var lookOne = lookSQL(func(column string, list int) string {
 })
 
 // lookFor is the statement and its arguments. What is not asked for is NULL, which nothing equals.
-func lookFor(d store.Dialect, submissions, keys, domains, companyKeys, nameKeys []string) (sql string, args []any) {
+func lookFor(d store.Dialect, submissions, keys, domains, companyKeys, nameKeys, hashes []string) (sql string, args []any) {
 	if max(len(submissions), len(keys), len(companyKeys), len(nameKeys)) > 1 || len(domains) > lookDomains {
 		return lookSQL(d.In), []any{
 			d.Strings(submissions), d.Strings(keys), d.Strings(domains), d.Strings(companyKeys), d.Strings(nameKeys),
+			d.Strings(hashes),
 		}
 	}
 	add := func(values []string, room int) {
@@ -92,11 +124,12 @@ func lookFor(d store.Dialect, submissions, keys, domains, companyKeys, nameKeys 
 	add(domains, lookDomains)
 	add(companyKeys, 1)
 	add(nameKeys, 1)
+	add(hashes, 1)
 	return lookOne, args
 }
 
 // look reads what the base knows of the captures, and locks the leads that are there.
-func look(ctx context.Context, tx store.Tx, captures []Capture) (*book, error) {
+func (d *Desk) look(ctx context.Context, tx store.Tx, captures []Capture) (*book, error) {
 	var submissions, keys, domains, companyKeys, nameKeys []string
 	for i := range captures {
 		c := &captures[i]
@@ -112,7 +145,7 @@ func look(ctx context.Context, tx store.Tx, captures []Capture) (*book, error) {
 			nameKeys = append(nameKeys, key)
 		}
 	}
-	b, err := readBook(ctx, tx, submissions, keys, domains, companyKeys, nameKeys)
+	b, err := d.readBook(ctx, tx, submissions, keys, domains, companyKeys, nameKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -135,14 +168,19 @@ func look(ctx context.Context, tx store.Tx, captures []Capture) (*book, error) {
 	return b, nil
 }
 
-func readBook(ctx context.Context, tx store.Tx, submissions, keys, domains, companyKeys, nameKeys []string) (*book, error) {
+func (d *Desk) readBook(ctx context.Context, tx store.Tx, submissions, keys, domains, companyKeys, nameKeys []string) (*book, error) {
 	b := &book{
-		submitted: map[string]string{}, known: map[string]string{}, leads: map[string]*Lead{},
+		suppressed: map[string]bool{},
+		submitted:  map[string]string{}, known: map[string]string{}, leads: map[string]*Lead{},
 		byDomain: map[string]*Company{}, byName: map[string]*Company{}, companies: map[string]*Company{},
 		rules: map[string]Rule{}, changedCompanies: map[string]bool{}, changedPeople: map[string]bool{},
 		people: map[string]*Person{},
 	}
-	sql, args := lookFor(tx.Dialect(), submissions, keys, domains, companyKeys, nameKeys)
+	hashed, err := d.hashes(ctx, tx, keys)
+	if err != nil {
+		return nil, err
+	}
+	sql, args := lookFor(tx.Dialect(), submissions, keys, domains, companyKeys, nameKeys, slices.Collect(maps.Keys(hashed)))
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -158,7 +196,11 @@ func readBook(ctx context.Context, tx store.Tx, submissions, keys, domains, comp
 		case "S":
 			b.submitted[a] = id
 		case "P":
-			b.known[a] = id
+			if have := b.known[a]; have == "" || id < have { // of several after a merge, the first
+				b.known[a] = id
+			}
+		case "X":
+			b.suppressed[hashed[a]] = true
 		case "R":
 			b.rules[a] = Rule{ID: id, Kind: b2, Domain: a}
 		case "C":

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
 
@@ -19,7 +20,9 @@ type Person struct {
 	Name               Name
 	Mail, Phone, Title string
 	Consents           []Consent
+	Version            int64
 
+	heeded bool       // its consents have changed since it was read
 	normal normalForm // of Mail
 }
 
@@ -186,27 +189,14 @@ func (p *Person) fill(from Person) bool {
 	return changed
 }
 
-// agree takes in consents. A withdrawal stands until a new OPT_IN: whatever else a list or a card says does not overrule it.
+// agree takes in consents, as people.Heed does.
 func (p *Person) agree(consents []Consent) bool {
 	changed := false
-next:
 	for _, c := range consents {
-		for i, have := range p.Consents {
-			if have.Channel != c.Channel {
-				continue
-			}
-			switch older := c.At.Before(have.At); {
-			case have == c,
-				c.Granted && older,
-				c.Granted && !have.Granted && c.Basis != "OPT_IN",
-				!c.Granted && older && have.Basis == "OPT_IN":
-				continue next
-			}
-			p.Consents[i], changed = c, true
-			continue next
-		}
-		p.Consents, changed = append(p.Consents, c), true
+		now, did := people.Heed(p.Consents, c)
+		p.Consents, changed = now, changed || did
 	}
+	p.heeded = p.heeded || changed
 	return changed
 }
 

@@ -12,6 +12,7 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
 
@@ -30,7 +31,7 @@ func (d *Desk) Proto(l *Lead, now time.Time) *pb.Lead {
 	out := &pb.Lead{
 		Id: l.ID, JourneyId: l.JourneyID, State: stateProto(l.State), Person: personProto(l.Person), Company: companyProto(l.Company),
 		Source: l.Source, FirstTouch: touchProto(l.First), LastTouch: touchProto(l.Last), TouchCount: int32(l.TouchCount),
-		Score: d.scoreProto(l, now), Consents: consentsProto(l.Person.Consents), QualifyingAction: l.QualifyingAction, Hot: l.Hot,
+		Score: d.scoreProto(l, now), Consents: people.ConsentsProto(l.Person.Consents), QualifyingAction: l.QualifyingAction, Hot: l.Hot,
 		Missing: l.Missing, HandoffId: l.HandoffID, RecycleCount: int32(l.RecycleCount), LastReason: l.LastReason,
 		ImportId: l.ImportID, Notes: l.Notes, Etag: etagOf(l.Version),
 		CreateTime: timeProto(l.CreatedAt), UpdateTime: timeProto(l.UpdatedAt),
@@ -86,26 +87,6 @@ func touchOf(t *typev1.Touch) Touch {
 	return touch
 }
 
-func consentsProto(consents []Consent) []*handoffv1.Consent {
-	var out []*handoffv1.Consent
-	for _, c := range consents {
-		out = append(out, &handoffv1.Consent{Channel: c.Channel, Granted: c.Granted, Basis: c.Basis, At: timeProto(c.At)})
-	}
-	return out
-}
-
-func consentsOf(consents []*handoffv1.Consent) []Consent {
-	var out []Consent
-	for _, c := range consents {
-		consent := Consent{Channel: c.GetChannel(), Granted: c.GetGranted(), Basis: c.GetBasis()}
-		if c.GetAt() != nil {
-			consent.At = c.GetAt().AsTime().Truncate(time.Microsecond)
-		}
-		out = append(out, consent)
-	}
-	return out
-}
-
 // scoreProto writes points as whole numbers; fit and behaviour are rounded as wholes.
 func (d *Desk) scoreProto(l *Lead, now time.Time) *handoffv1.LeadScore {
 	s := l.Score.AtTime(d.Model, now)
@@ -128,7 +109,7 @@ func round(points float64) int32 { return int32(math.Round(points)) }
 func (d *Desk) payload(l *Lead, now time.Time) *handoffv1.MqlPayload {
 	return &handoffv1.MqlPayload{
 		Person: personProto(l.Person), Company: companyProto(l.Company), FirstTouch: touchProto(l.First), LastTouch: touchProto(l.Last),
-		Score: d.scoreProto(l, now), QualifyingAction: l.QualifyingAction, Consents: consentsProto(l.Person.Consents),
+		Score: d.scoreProto(l, now), QualifyingAction: l.QualifyingAction, Consents: people.ConsentsProto(l.Person.Consents),
 		RecycleCount: int32(l.RecycleCount), LastRecycleReason: recycleReason(l), Hot: l.Hot, Notes: l.Notes,
 	}
 }

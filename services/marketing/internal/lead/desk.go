@@ -2,16 +2,19 @@ package lead
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
+	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
@@ -30,19 +33,24 @@ type Desk struct {
 	}
 	// AutoOffer offers a lead as soon as it is an MQL with nothing missing.
 	AutoOffer bool
+	// People knows who was erased.
+	People *people.Book
+
+	salt atomic.Pointer[string]
 }
 
 // Result is what became of one capture.
 type Result struct {
 	Lead *Lead
-	// New: the person was not known. Repeated: the submission was not new, and changed nothing.
-	New, Repeated bool
+	// New: the person was not known. Repeated: the submission was not new, and changed nothing. Suppressed: the person was
+	// erased and is not captured again; there is no lead.
+	New, Repeated, Suppressed bool
 }
 
 // Capture takes in captures in order, in one transaction, with one read and one batch of writes. They must be tidy.
 // A rival that captures the same person or company at the same moment makes it fail with a unique violation: try again.
 func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]Result, error) {
-	b, err := look(ctx, tx, captures)
+	b, err := d.look(ctx, tx, captures)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +65,7 @@ func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]
 		domains := c.domains() // as the capture says, not as a company of the same name has it
 		results[i] = b.take(d.Model, c, by, now)
 		l := results[i].Lead
-		if results[i].Repeated {
+		if results[i].Repeated || results[i].Suppressed {
 			continue
 		}
 		if !seen[l] {
@@ -83,6 +91,10 @@ func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]
 			return nil, err
 		}
 		events = append(events, stateEvents(l)...)
+		if p := b.people[l.Person.ID]; p.heeded {
+			p.heeded = false
+			events = append(events, consentChanged(p))
+		}
 		w.save(l, now)
 	}
 	if err := w.flush(ctx, tx); err != nil {
@@ -97,6 +109,9 @@ func (b *book) take(m *scoring.Model, c *Capture, by access.Actor, now time.Time
 		return Result{Lead: b.leads[id], Repeated: true}
 	}
 	key := c.Person.MatchKey()
+	if b.suppressed[key] {
+		return Result{Suppressed: true}
+	}
 	l := b.leads[b.known[key]]
 	isNew := l == nil
 	if isNew {
@@ -207,6 +222,13 @@ func (d *Desk) wake(ctx context.Context, job *jobs.Job[wakeArgs]) error {
 
 func subject(id string) string { return "lead/" + id }
 
+// consentChanged tells all departments what holds for a person.
+func consentChanged(p *Person) event.Event {
+	return event.Event{Subject: people.Subject(p.ID), SubjectVersion: p.Version, Data: &partyv1.ConsentChanged{
+		PersonId: p.ID, Consents: people.ConsentsProto(p.Consents),
+	}}
+}
+
 // captured and touched are built while the lead is as they say; its version will be the next one.
 func (d *Desk) captured(l *Lead, now time.Time) event.Event {
 	lead := d.Proto(l, now)
@@ -260,13 +282,14 @@ func (d *Desk) Preview(ctx context.Context, tx store.Tx, captures []Capture) ([]
 	for i := range captures {
 		keys, domains = append(keys, captures[i].Person.MatchKey()), append(domains, captures[i].domains()...)
 	}
-	b, err := readBook(ctx, tx, nil, keys, domains, nil, nil)
+	b, err := d.readBook(ctx, tx, nil, keys, domains, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Judgement, len(captures))
 	for i := range captures {
-		out[i] = Judgement{LeadID: b.known[keys[i]], Excluded: ruleFor(b.rules, captures[i].domains()) != nil}
+		excluded := b.suppressed[keys[i]] || ruleFor(b.rules, captures[i].domains()) != nil
+		out[i] = Judgement{LeadID: b.known[keys[i]], Excluded: excluded}
 	}
 	return out, nil
 }

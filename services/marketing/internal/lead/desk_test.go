@@ -15,12 +15,15 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
 func sets() []store.Migrations {
-	return []store.Migrations{event.Migrations(), jobs.Migrations(), {Name: "marketing", FS: os.DirFS("../../migrations")}}
+	return []store.Migrations{
+		event.Migrations(), jobs.Migrations(), handoff.Migrations(), people.Migrations(), {Name: "marketing", FS: os.DirFS("../../migrations")},
+	}
 }
 
 // offers stands for inside sales: it keeps what it is offered, or fails.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
@@ -101,12 +102,7 @@ type Exclusion struct {
 type Rule struct{ ID, Kind, Domain string }
 
 // Consent is what a person agreed to for one channel.
-type Consent struct {
-	Channel string    `json:"c"`
-	Granted bool      `json:"g"`
-	Basis   string    `json:"b,omitempty"`
-	At      time.Time `json:"t"`
-}
+type Consent = people.Consent
 
 // Lead is a person's interest, and how far it has come.
 type Lead struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -36,7 +37,7 @@ func RetryUnique[T any](ctx context.Context, db *store.DB, fn func(tx store.Tx) 
 func (s *Server) CaptureLead(ctx context.Context, req *pb.CaptureLeadRequest) (*pb.Lead, error) {
 	c := Capture{
 		Person: personOf(req.GetPerson()), Company: companyOf(req.GetCompany()), Touch: touchOf(req.GetTouch()),
-		Source: req.GetSource(), Notes: req.GetNotes(), SubmissionID: req.GetSubmissionId(), Consents: consentsOf(req.GetConsents()),
+		Source: req.GetSource(), Notes: req.GetNotes(), SubmissionID: req.GetSubmissionId(), Consents: people.ConsentsOf(req.GetConsents()),
 	}
 	c.Tidy(s.desk.Model, s.desk.Clock.Now())
 	if err := reachable(c.Person); err != nil {
@@ -46,6 +47,9 @@ func (s *Server) CaptureLead(ctx context.Context, req *pb.CaptureLeadRequest) (*
 		results, err := s.desk.Capture(ctx, tx, []Capture{c})
 		if err != nil {
 			return nil, err
+		}
+		if results[0].Suppressed {
+			return nil, problem.GuardNotMet("capture", "not_erased")
 		}
 		return s.desk.Proto(results[0].Lead, s.desk.Clock.Now()), nil
 	})
@@ -141,7 +145,7 @@ func (d *Desk) screen(ctx context.Context, tx store.Tx, l *Lead) error {
 	if err := l.check(Screen); err != nil {
 		return err
 	}
-	b, err := readBook(ctx, tx, nil, nil, screenedDomains(l.Person, l.Company), nil, nil)
+	b, err := d.readBook(ctx, tx, nil, nil, screenedDomains(l.Person, l.Company), nil, nil)
 	if err != nil {
 		return err
 	}

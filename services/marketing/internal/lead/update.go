@@ -1,6 +1,7 @@
 package lead
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -38,16 +39,22 @@ func (d *Desk) update(ctx context.Context, tx store.Tx, l *Lead, req *pb.UpdateL
 	if err := reachable(person); err != nil {
 		return err
 	}
-	b, err := readBook(ctx, tx, nil, []string{person.MatchKey()}, screenedDomains(person, company),
+	b, err := d.readBook(ctx, tx, nil, []string{person.MatchKey()}, screenedDomains(person, company),
 		[]string{"d:" + company.Domain}, []string{company.nameKey()})
 	if err != nil {
 		return err
+	}
+	if b.suppressed[person.MatchKey()] {
+		return problem.GuardNotMet("update", "not_erased")
 	}
 	if other := b.known[person.MatchKey()]; other != "" && other != l.ID {
 		return problem.Exists("lead", other)
 	}
 	b.add(l)
 	if changed := slices.ContainsFunc(mask, func(path string) bool { return path == "person" || under(path, "person") }); changed {
+		if gone, err := d.People.Erased(ctx, tx, person.ID); err != nil || gone {
+			return cmp.Or(err, error(problem.GuardNotMet("update", "not_erased")))
+		}
 		l.Person = person
 		b.changedPeople[person.ID] = true
 	}

@@ -83,6 +83,11 @@ func content(ctx context.Context, tx store.Tx, id string) ([]byte, error) {
 	return store.Get[[]byte](ctx, tx, `SELECT content FROM lead_import_files WHERE import_id = $1`, id)
 }
 
+// dropContent forgets the file of an import that has ended.
+func dropContent(tx store.Tx, id string) {
+	tx.Queue(`DELETE FROM lead_import_files WHERE import_id = $1`, id)
+}
+
 // rowResult is what became of one row.
 type rowResult struct {
 	Row, Line          int64

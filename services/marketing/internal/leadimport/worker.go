@@ -164,6 +164,10 @@ func (im *Importer) take(ctx context.Context, tx store.Tx, i *Import, rows []row
 	}
 	for n, d := range done {
 		result := &results[at[n]]
+		if d.Suppressed { // somebody who was erased: nothing is kept
+			result.Outcome = Excluded
+			continue
+		}
 		result.LeadID = d.Lead.ID
 		switch {
 		case !d.New:
@@ -207,12 +211,13 @@ func remember(seen map[string]bool, r row, im *Importer) {
 	}
 }
 
-// save stores the progress, and says so when it has ended.
+// save stores the progress, and says so when it has ended. The file goes then: what it says of people is in the leads.
 func (im *Importer) save(ctx context.Context, tx store.Tx, i *Import) error {
 	update(tx, i)
 	if !i.isFinal() {
 		return nil
 	}
+	dropContent(tx, i.ID)
 	return im.Events.Append(ctx, tx, event.Event{
 		Subject: subject(i.ID), SubjectVersion: 2, Data: &pb.LeadImportFinished{LeadImport: i.proto()},
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
@@ -26,7 +27,9 @@ import (
 )
 
 func sets() []store.Migrations {
-	return []store.Migrations{event.Migrations(), jobs.Migrations(), {Name: "marketing", FS: os.DirFS("../../migrations")}}
+	return []store.Migrations{
+		event.Migrations(), jobs.Migrations(), handoff.Migrations(), people.Migrations(), {Name: "marketing", FS: os.DirFS("../../migrations")},
+	}
 }
 
 var errCrash = errors.New("the program dies here")
