@@ -1,9 +1,11 @@
-// Package fieldsales is the field sales department: it closes. It owns accounts, opportunities and contracts.
+// Package fieldsales is the field sales department: it closes. It owns accounts, opportunities and contracts, and
+// shows what customer success tells of customers.
 package fieldsales
 
 import (
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/account"
+	"github.com/tasuki-project/tasuki/services/fieldsales/internal/feedback"
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/opportunity"
 	"github.com/tasuki-project/tasuki/services/fieldsales/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
@@ -19,8 +21,10 @@ func build(b *department.Base) error {
 	deals := &opportunity.Server{
 		DB: b.DB, Clock: b.Clock, Events: b.Events, Jobs: b.Jobs, Handoffs: b.Handoffs, Accounts: accounts,
 	}
-	fieldsalesv1.RegisterAccountServiceServer(b.Server, &account.Server{DB: b.DB, Book: accounts})
+	fieldsalesv1.RegisterAccountServiceServer(b.Server, &account.Server{DB: b.DB, Book: accounts, Summary: feedback.OfAccount})
 	fieldsalesv1.RegisterOpportunityServiceServer(b.Server, deals)
+	fieldsalesv1.RegisterCustomerFeedbackServiceServer(b.Server, &feedback.Server{DB: b.DB})
+	b.Subscribe((&feedback.Follower{Clock: b.Clock}).Subscription())
 	for _, kind := range deals.Kinds() {
 		b.Handoffs.Register(kind)
 	}

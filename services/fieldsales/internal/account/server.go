@@ -17,6 +17,8 @@ type Server struct {
 	fieldsalesv1.UnimplementedAccountServiceServer
 	DB   *store.DB
 	Book *Book
+	// Summary is what customer success told last of an account; nil when it told nothing. It may be nil itself.
+	Summary func(ctx context.Context, tx store.Tx, accountID string) (*fieldsalesv1.CustomerSummary, error)
 }
 
 // CreateAccount implements AccountService.
@@ -44,7 +46,11 @@ func (s *Server) GetAccount(ctx context.Context, req *fieldsalesv1.GetAccountReq
 		if err != nil {
 			return nil, err
 		}
-		return a.Proto(), nil
+		p := a.Proto()
+		if s.Summary != nil {
+			p.CustomerSummary, err = s.Summary(ctx, tx, a.ID)
+		}
+		return p, err
 	})
 }
 

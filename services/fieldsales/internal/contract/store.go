@@ -40,6 +40,12 @@ type lineRow struct {
 	Quantity, UnitPriceMinor, DiscountMinor, IntervalMonths int64
 }
 
+// Products are the products that an account has contracts for: each once, by name.
+func Products(ctx context.Context, tx store.Tx, accountID string) ([]string, error) {
+	return store.Select[string](ctx, tx, `SELECT DISTINCT l.product FROM contracts c JOIN contract_lines l ON l.contract_id = c.id
+		WHERE c.account_id = $1 ORDER BY l.product`, accountID)
+}
+
 // Of reads the contract of an opportunity; nil when there is none.
 func Of(ctx context.Context, tx store.Tx, opportunityID string) (*Contract, error) {
 	r, err := store.Get[row](ctx, tx, `SELECT `+columns+` FROM contracts WHERE opportunity_id = $1`, opportunityID)

@@ -1,0 +1,122 @@
+package feedback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
+	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
+	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/fieldsales/internal/account"
+	"github.com/tasuki-project/tasuki/services/fieldsales/internal/contract"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+)
+
+// Follower takes in what customer success tells.
+type Follower struct{ Clock clock.Clock }
+
+// Subscription reads the feed of customer success.
+func (f *Follower) Subscription() event.Subscription {
+	return event.Subscription{
+		Name: "field-sales.feedback.from.customer-success", Source: access.CustomerSuccess.String(), Handler: f.Heard,
+		Types: []string{
+			"tasuki.customersuccess.v1.CustomerFeedbackRecorded", "tasuki.customersuccess.v1.HandoverQualityRated",
+			"tasuki.customersuccess.v1.CustomerChurned", "tasuki.customersuccess.v1.CustomerStateChanged",
+		},
+	}
+}
+
+// Heard applies one event.
+func (f *Follower) Heard(ctx context.Context, tx store.Tx, ev *feedv1.Event) error {
+	data, err := ev.GetData().UnmarshalNew()
+	if err != nil {
+		return fmt.Errorf("feedback: event %s: %w", ev.GetId(), err)
+	}
+	r := &fieldsalesv1.CustomerFeedback{Id: ev.GetId(), JourneyId: ev.GetJourneyId()}
+	revision := int64(1)
+	var company *typev1.Company
+	switch e := data.(type) {
+	case *customersuccessv1.CustomerFeedbackRecorded:
+		c := e.GetCustomerFeedback()
+		r.Id, r.CustomerId, r.AccountId, r.Text, r.Rating = c.GetId(), c.GetCustomerId(), c.GetAccountId(), c.GetText(), c.GetRating()
+		r.SaidBy, r.At, company, r.Products = c.GetSaidBy(), c.GetSaidAt(), e.GetCompany(), e.GetProducts()
+		for _, k := range c.GetKinds() {
+			r.Kinds = append(r.Kinds, Kind(fieldsalesv1.CustomerFeedback_Kind_value[k.String()]))
+		}
+	case *customersuccessv1.HandoverQualityRated:
+		q := e.GetHandoverQuality()
+		r.Id, r.CustomerId, r.AccountId, r.OpportunityId = q.GetHandoffId(), q.GetCustomerId(), q.GetAccountId(), q.GetOpportunityId()
+		r.Kinds, r.Text, r.Rating, r.At = []Kind{handoverQuality}, q.GetNote(), q.GetScore(), q.GetRatedAt()
+		company, r.Products, revision = e.GetCompany(), e.GetProducts(), int64(q.GetRevision())
+		for _, g := range q.GetLateGaps() {
+			r.LateGaps = append(r.LateGaps, joined(g.GetField(), g.GetNote()))
+		}
+		for _, p := range q.GetBrokenPromises() {
+			r.BrokenPromises = append(r.BrokenPromises, joined(p.GetPromise(), p.GetNote()))
+		}
+	case *customersuccessv1.CustomerChurned:
+		r.CustomerId, r.AccountId, r.Kinds, r.Text, r.Reason = e.GetCustomerId(), e.GetAccountId(), []Kind{churn}, e.GetNote(), e.GetReason()
+		company, r.Products, r.At = e.GetCompany(), e.GetProducts(), ev.GetAt()
+		if day, ok := civil.FromProto(e.GetEffectiveDate()); ok && day != "" {
+			r.At = timestamppb.New(day.Start())
+		}
+	case *customersuccessv1.CustomerStateChanged:
+		if e.GetFrom() != customersuccessv1.Customer_STATE_CHURNED {
+			return nil
+		}
+		r.CustomerId, r.AccountId, r.Kinds, r.Text, r.At = e.GetCustomerId(), e.GetAccountId(), []Kind{comeback}, e.GetNote(), ev.GetAt()
+	default:
+		return nil
+	}
+	profile, err := f.profile(ctx, tx, r, company)
+	if err != nil {
+		return err
+	}
+	save(tx, r, revision, profile, f.Clock.Now())
+	return nil
+}
+
+// profile completes the record: its account by the id that counts here, and by what it is found as similar.
+func (f *Follower) profile(ctx context.Context, tx store.Tx, r *fieldsalesv1.CustomerFeedback, company *typev1.Company) (Profile, error) {
+	r.Industry, r.Employees = company.GetIndustry(), company.GetEmployees()
+	if r.GetAccountId() != "" {
+		a, err := account.Get(ctx, tx, r.GetAccountId())
+		switch {
+		case errors.Is(err, problem.NotFound("", "")): // customer success has it from elsewhere
+		case err != nil:
+			return Profile{}, err
+		default:
+			r.AccountId = a.ID
+			if r.GetIndustry() == "" {
+				r.Industry = a.Industry
+			}
+			if r.GetEmployees() == 0 {
+				r.Employees = a.Employees
+			}
+			if len(r.GetProducts()) == 0 {
+				if r.Products, err = contract.Products(ctx, tx, a.ID); err != nil {
+					return Profile{}, err
+				}
+			}
+		}
+	}
+	return NewProfile(r.GetIndustry(), r.GetEmployees(), r.GetProducts()...), nil
+}
+
+// joined is a thing and what is said of it, in one text.
+func joined(what, note string) string {
+	if note == "" {
+		return what
+	}
+	return strings.TrimSpace(what + ": " + note)
+}
