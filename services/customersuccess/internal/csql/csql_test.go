@@ -47,9 +47,11 @@ func in(t *testing.T, s State) *Csql {
 		Rejected: {func() bool {
 			return c.IsRefused(Outcome{Reason: "TIMING", Action: recycle, WakeAt: &wake}, sato, start, start)
 		}},
-		Returned: {func() bool { return c.CameBack(Outcome{Reason: "RETURNED", Missing: []string{"product"}}, sato, start, start) }},
-		Won:      {func() bool { return c.IsWon("o", money.Amount{Minor: 1, Currency: "JPY"}, sato, "", start, start) }},
-		Lost:     {func() bool { return c.IsLost("o", Outcome{Reason: "NO_BUDGET"}, sato, start, start) }},
+		Returned: {func() bool {
+			return c.CameBack(Outcome{Reason: "RETURNED", Missing: []string{"product"}}, sato, start, start)
+		}},
+		Won:  {func() bool { return c.IsWon("o", money.Amount{Minor: 1, Currency: "JPY"}, sato, "", start, start) }},
+		Lost: {func() bool { return c.IsLost("o", Outcome{Reason: "NO_BUDGET"}, sato, start, start) }},
 	}[s]
 	if s != Draft && s != Dropped {
 		if err := c.Qualify(nil, sato, "", start); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
@@ -63,7 +64,7 @@ func (f *Fulfilled) IDs() []string {
 // Engines runs the test on both engines.
 func Engines(t *testing.T, test func(t *testing.T, r *Rig)) {
 	t.Helper()
-	testkit.Engines(t, func(t *testing.T, db *store.DB) { test(t, newRig(db)) }, event.Migrations(), jobs.Migrations(), migrations.Set)
+	testkit.Engines(t, func(t *testing.T, db *store.DB) { test(t, newRig(db)) }, event.Migrations(), jobs.Migrations(), people.Migrations(), migrations.Set)
 }
 
 func newRig(db *store.DB) *Rig {
@@ -88,6 +89,14 @@ func As(ctx context.Context, name string) context.Context {
 // Accept takes in a handoff as the engine does, and returns the receiver's subject.
 func (r *Rig) Accept(ctx context.Context, h *handoffv1.Handoff) (string, error) {
 	return store.Write(ctx, r.DB, func(tx store.Tx) (string, error) { return r.handovers.Accepted(ctx, tx, h) })
+}
+
+// Breach tells, as the engine does, that a clock of a handoff has run out.
+func (r *Rig) Breach(ctx context.Context, h *handoffv1.Handoff, clock handoffv1.Clock, due time.Time) error {
+	_, err := store.Write(ctx, r.DB, func(tx store.Tx) (struct{}, error) {
+		return struct{}{}, r.handovers.Breached(ctx, tx, h, clock, due)
+	})
+	return err
 }
 
 // Yen is an amount in yen.
