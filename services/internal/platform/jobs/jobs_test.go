@@ -277,6 +277,46 @@ func TestTakesOverFromTheDead(t *testing.T) {
 	})
 }
 
+// A database that goes away at the wrong moment leaves jobs marked as running for a runner that lives and does not work on
+// them. It finds them itself, and leaves what it works on alone.
+func TestTakesUpWhatItForgot(t *testing.T) {
+	t.Parallel()
+	db := testkit.Postgres(t, jobs.Migrations())
+	ran, gate := make(chan int, 10), make(chan struct{})
+	j := runner(t, db, func(_ context.Context, job *jobs.Job[ping]) error {
+		ran <- job.Args.N
+		if job.Args.N == 2 {
+			<-gate
+		}
+		return nil
+	})
+	defer close(gate)
+	insert(t, db, j, 1, jobs.Opts{})
+	receive(t, ran)
+	insert(t, db, j, 2, jobs.Opts{})
+	receive(t, ran)
+	// As if the end of the first job had not been written down, and as if both had begun a while ago: not so
+	// long that River would find it strange.
+	for n := int64(0); n == 0; {
+		var err error
+		n, err = store.Write(t.Context(), db, func(tx store.Tx) (int64, error) {
+			tx.Queue(`UPDATE river_job SET attempted_at = now() - interval '1 minute'`)
+			return tx.Exec(t.Context(), `UPDATE river_job SET state = 'running', finalized_at = NULL WHERE state = 'completed'`)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := receive(t, ran); got != 1 {
+		t.Errorf("job %d ran again, want the forgotten one", got)
+	}
+	select {
+	case got := <-ran:
+		t.Errorf("job %d ran again, although it is at work or done", got)
+	default:
+	}
+}
+
 // A living runner's jobs are left alone by the others.
 func TestLeavesTheLivingAlone(t *testing.T) {
 	db := testkit.Postgres(t, jobs.Migrations())

@@ -15,18 +15,22 @@ import (
 const (
 	// runnerLock is the class of the advisory locks that runners hold while they live.
 	runnerLock = 0x7461736b // "task"
-	// takeOverEvery is how often a runner looks for jobs of dead runners.
+	// takeOverEvery is how often a runner looks for jobs of dead runners, and for its own that were forgotten.
 	takeOverEvery = 2 * time.Second
+	// takeOverTimeout bounds the looking: a connection may have died without a word.
+	takeOverTimeout = 10 * time.Second
 )
 
-// takeOver puts the jobs of runners that no longer hold their lock back to work.
+// takeOver puts the jobs of runners that no longer hold their lock back to work, and those of this runner that it does not
+// know of.
 const takeOver = `
 UPDATE river_job SET state = 'available', scheduled_at = now()
-WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] IN (
+WHERE state = 'running' AND (attempted_by[array_upper(attempted_by, 1)] IN (
 	SELECT id FROM (
 		SELECT DISTINCT attempted_by[array_upper(attempted_by, 1)] AS id FROM river_job WHERE state = 'running'
 	) AS runners
-	WHERE id <> $1 AND pg_try_advisory_xact_lock($2, hashtext(id)))`
+	WHERE id <> $1 AND pg_try_advisory_xact_lock($2, hashtext(id)))
+OR attempted_by[array_upper(attempted_by, 1)] = $1 AND attempted_at < now() - $3::interval AND id <> ALL($4))`
 
 func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 	// The lock lives as long as the connection: it says that this runner lives. PostgreSQL drops it the moment the process
@@ -35,11 +39,14 @@ func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, takeOver, j.id, runnerLock); err != nil {
+	working := &atWork{ended: map[int64]time.Time{}}
+	if err := j.takeOver(ctx, conn, working); err != nil {
 		release(ctx, conn)
 		return nil, err
 	}
-	c, err := river.NewClient(riverpgxv5.New(j.db.Pool()), j.config())
+	config := j.config()
+	config.Middleware = append(config.Middleware, working)
+	c, err := river.NewClient(riverpgxv5.New(j.db.Pool()), config)
 	if err != nil {
 		release(ctx, conn)
 		return nil, err
@@ -48,7 +55,7 @@ func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 		release(ctx, conn)
 		return nil, err
 	}
-	j.loop(run, func(ctx context.Context) { j.live(ctx, conn) })
+	j.loop(run, func(ctx context.Context) { j.live(ctx, conn, working) })
 	j.loop(run, func(ctx context.Context) { j.tellQueues(ctx, j.notify) })
 	return c, nil
 }
@@ -66,6 +73,8 @@ func (j *Jobs) notify(ctx context.Context, queues map[string]bool) {
 }
 
 func (j *Jobs) announce(ctx context.Context) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeOverTimeout)
+	defer cancel()
 	conn, err := j.db.Pool().Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -84,8 +93,8 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 	_ = conn.Hijack().Close(ctx) // nothing to be done about a connection that does not close
 }
 
-// live keeps the lock and takes over the jobs of the dead until ctx ends.
-func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn) {
+// live keeps the lock and takes over the jobs of the dead, and its own forgotten ones, until ctx ends.
+func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn, working *atWork) {
 	ticker := time.NewTicker(takeOverEvery)
 	defer ticker.Stop()
 	defer func() {
@@ -104,12 +113,12 @@ func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn) {
 			conn, err = j.announce(ctx)
 		}
 		if err == nil {
-			err = j.takeOver(ctx, conn)
+			err = j.takeOver(ctx, conn, working)
 		}
 		if err == nil || errors.Is(err, context.Canceled) {
 			continue
 		}
-		j.logger.WarnContext(ctx, "jobs: looking for jobs of dead runners failed", slog.Any("error", err))
+		j.logger.WarnContext(ctx, "jobs: looking for jobs that nobody works on failed", slog.Any("error", err))
 		if conn != nil {
 			release(ctx, conn)
 			conn = nil
@@ -117,13 +126,15 @@ func (j *Jobs) live(ctx context.Context, conn *pgxpool.Conn) {
 	}
 }
 
-func (j *Jobs) takeOver(ctx context.Context, conn *pgxpool.Conn) error {
-	tag, err := conn.Exec(ctx, takeOver, j.id, runnerLock)
+func (j *Jobs) takeOver(ctx context.Context, conn *pgxpool.Conn, working *atWork) error {
+	ctx, cancel := context.WithTimeout(ctx, takeOverTimeout)
+	defer cancel()
+	tag, err := conn.Exec(ctx, takeOver, j.id, runnerLock, forgottenAfter, working.ids())
 	if err != nil {
 		return err
 	}
 	if n := tag.RowsAffected(); n > 0 {
-		j.logger.InfoContext(ctx, "jobs: took over jobs of a dead runner", slog.Int64("jobs", n))
+		j.logger.InfoContext(ctx, "jobs: took over jobs that nobody works on", slog.Int64("jobs", n))
 		for queue := range j.queues {
 			j.wakeup.add(queue)
 		}
