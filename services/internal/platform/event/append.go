@@ -8,11 +8,11 @@ import (
 	"io/fs"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
 //go:embed migrations
@@ -35,7 +35,7 @@ func (l *Log) append(ctx context.Context, tx store.Tx, events []Event) error {
 		return nil
 	}
 	actor := access.ActorOf(ctx)
-	trace := traceparent(ctx)
+	trace := telemetry.Traceparent(ctx)
 	now := l.clock.Now()
 	for _, ev := range events {
 		if ev.Subject == "" || ev.Data == nil {
@@ -70,10 +70,4 @@ func (l *Log) committed() {
 	case l.dirty <- struct{}{}:
 	default:
 	}
-}
-
-func traceparent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier.Get("traceparent")
 }

@@ -44,6 +44,9 @@ func (e *Engine) apply(ctx context.Context, tx store.Tx, r *entry, c change) (*h
 	if err := etag.Match(c.etag).Check(r.version); err != nil {
 		return nil, err
 	}
+	if err := e.cfg.Events.LinkOrigin(ctx, tx, "handoff/"+r.h.GetId()); err != nil {
+		return nil, err
+	}
 	now := e.cfg.Clock.Now()
 	if c.at.IsZero() {
 		c.at = now
@@ -80,7 +83,7 @@ func (e *Engine) apply(ctx context.Context, tx store.Tx, r *entry, c change) (*h
 		if err := r.saveAttempt(tx); err != nil {
 			return nil, err
 		}
-		r.saveTransition(tx, step{from: from, since: since, at: c.at, actor: c.by, reason: h.GetDecision().GetReason(), note: c.note})
+		r.saveTransition(ctx, tx, step{from: from, since: since, at: c.at, actor: c.by, reason: h.GetDecision().GetReason(), note: c.note})
 	}
 	if err := e.tell(ctx, tx, r, c.event(h)); err != nil {
 		return nil, err

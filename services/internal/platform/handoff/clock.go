@@ -167,7 +167,7 @@ func (e *Engine) breach(ctx context.Context, tx store.Tx, r *entry, args ringArg
 	tx.Queue(`INSERT INTO handoff_breaches (handoff_id, attempt, clock, number, step, due_at, at, escalated_to, assignee)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, args.HandoffID, int64(args.Attempt), string(args.Clock), int64(number),
 		s.Step, args.DueAt, now, string(to), previous)
-	e.countBreach(tx, r.h, args.Clock, s.Step)
+	e.countBreach(ctx, tx, r.h, args.Clock, s.Step)
 	told := func(h *handoffv1.Handoff) proto.Message {
 		return &handoffv1.HandoffBreached{
 			Handoff: h, Clock: args.Clock.proto(), Step: stepNamed(s.Step), EscalatedTo: s.To,

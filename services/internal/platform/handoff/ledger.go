@@ -144,7 +144,7 @@ type step struct {
 }
 
 // saveTransition queues the step to the state the row is in now; call it after save.
-func (r *entry) saveTransition(tx store.Tx, s step) {
+func (r *entry) saveTransition(ctx context.Context, tx store.Tx, s step) {
 	var spent int64
 	if !s.since.IsZero() {
 		spent = max(0, s.at.Sub(s.since).Microseconds())
@@ -153,7 +153,7 @@ func (r *entry) saveTransition(tx store.Tx, s step) {
 			actor_name, reason, note, time_in_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		r.h.GetId(), r.version, int64(r.h.GetAttempt()), string(s.from), string(r.state()), s.at, string(s.actor.Kind), s.actor.ID,
 		s.actor.Name, s.reason, s.note, spent)
-	r.countTransition(tx)
+	r.countTransition(ctx, tx)
 }
 
 // since is when the row came into its present state, as far as its own times tell.

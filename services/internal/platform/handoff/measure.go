@@ -21,19 +21,19 @@ var (
 )
 
 // countTransition counts a change of state once it is committed.
-func (r *entry) countTransition(tx store.Tx) {
+func (r *entry) countTransition(ctx context.Context, tx store.Tx) {
 	who := r.h.GetFrom()
 	if r.side == In {
 		who = r.h.GetTo()
 	}
 	labels := metric.WithAttributes(attribute.String("department", who), attribute.String("side", string(r.side)),
 		attribute.String("kind", kindName(r.h.GetKind())), attribute.String("state", string(r.state())))
-	tx.AfterCommit(func() { transitionsMade.Add(context.Background(), 1, labels) })
+	tx.AfterCommit(func() { transitionsMade.Add(ctx, 1, labels) })
 }
 
-func (e *Engine) countBreach(tx store.Tx, h *handoffv1.Handoff, clock clockName, step string) {
+func (e *Engine) countBreach(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, clock clockName, step string) {
 	labels := e.breachLabels(h.GetKind(), clock, step)
-	tx.AfterCommit(func() { breachesMade.Add(context.Background(), 1, labels) })
+	tx.AfterCommit(func() { breachesMade.Add(ctx, 1, labels) })
 }
 
 func (e *Engine) breachLabels(kind handoffv1.Kind, clock clockName, step string) metric.MeasurementOption {

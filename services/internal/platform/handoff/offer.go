@@ -73,7 +73,7 @@ func (e *Engine) begin(ctx context.Context, tx store.Tx, r *entry, s step, data 
 	if err := r.saveAttempt(tx); err != nil {
 		return err
 	}
-	r.saveTransition(tx, s)
+	r.saveTransition(ctx, tx, s)
 	return e.tell(ctx, tx, r, data)
 }
 

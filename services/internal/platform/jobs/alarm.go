@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// lookEvery is how often the alarm looks for due times that other processes have left. Its own it knows.
-	lookEvery = time.Second
+	// lookEvery is how often the alarm looks for due times that nobody told it of: those of retries, and of other processes.
+	// What is due within schedulerInterval is available already and found by the poll, so sooner than that is soon enough.
+	lookEvery = 4 * time.Second
 	// dueBatch is how many jobs at the most become available in one transaction: at nine o'clock many clocks ring.
 	dueBatch = 1000
 	// breath is the least pause between two looks.

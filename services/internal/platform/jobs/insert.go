@@ -11,9 +11,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivershared/uniquestates"
 	"github.com/riverqueue/river/rivertype"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
 // endless is the number of attempts of a job without a bound: River's column ends there. Such a job never gets there, see
@@ -81,9 +81,7 @@ func (j *Jobs) insert(ctx context.Context, tx store.Tx, args Args, opts Opts) er
 	if err != nil {
 		return fmt.Errorf("jobs: arguments of %s: %w", kind, err)
 	}
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	meta, err := json.Marshal(metadata{Traceparent: carrier.Get("traceparent")})
+	meta, err := json.Marshal(metadata{Traceparent: telemetry.Traceparent(ctx)})
 	if err != nil {
 		return fmt.Errorf("jobs: metadata of %s: %w", kind, err)
 	}

@@ -23,9 +23,10 @@ import (
 const (
 	// fetchCooldown is the least time between two fetches: it bounds how long a new job waits while others arrive.
 	fetchCooldown = 5 * time.Millisecond
-	// fetchPoll finds jobs whose wake-up was lost, also while the connection that hears of them is: with it due jobs still
-	// start within a second.
-	fetchPoll = 500 * time.Millisecond
+	// These polls find jobs whose wake-up was lost, also while the connection that hears of them is: with them, and for a
+	// jitter of a tenth, due jobs still start within a second. In one process no wake-up is lost.
+	pollPostgres = 500 * time.Millisecond
+	pollSQLite   = 900 * time.Millisecond
 	// completedRetention is how long completed jobs are kept. Dead ones are kept until somebody replays them.
 	completedRetention = time.Hour
 	// keepForEver is River's value for that.
@@ -122,13 +123,17 @@ func clientID() string {
 }
 
 func (j *Jobs) config() *river.Config {
+	poll := pollSQLite
+	if j.db.Engine() == store.Postgres {
+		poll = pollPostgres
+	}
 	return &river.Config{
 		ID:                          j.id,
 		Logger:                      slog.New(atLeast{j.logger.Handler(), slog.LevelError}), // failing jobs are logged by work,
 		Queues:                      j.queues,
 		Workers:                     j.workers,
 		FetchCooldown:               fetchCooldown,
-		FetchPollInterval:           fetchPoll,
+		FetchPollInterval:           poll,
 		JobTimeout:                  j.timeout,
 		RescueStuckJobsAfter:        max(5*time.Minute, 2*j.timeout),
 		RetryPolicy:                 retryPolicy{},

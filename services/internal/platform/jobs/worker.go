@@ -14,11 +14,11 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
 const (
@@ -78,7 +78,7 @@ type worker[T Args] struct {
 
 // Work implements river.Worker.
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
-	ctx, span := startSpan(ctx, job.Kind, job.Metadata)
+	ctx, span := startSpan(ctx, job.Kind, job.Metadata, job.CreatedAt)
 	defer span.End()
 	w.j.measureStart(ctx, job.Kind, job.ScheduledAt)
 	ctx = access.WithActor(ctx, access.System(job.Kind))
@@ -115,15 +115,9 @@ type shownError struct {
 func (e *shownError) Error() string { return e.text }
 func (e *shownError) Unwrap() error { return e.err }
 
-// startSpan begins a trace of its own that is linked to the one of the transaction: what lies between may be long.
-func startSpan(ctx context.Context, kind string, raw []byte) (context.Context, trace.Span) {
-	opts := []trace.SpanStartOption{
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.String("job.kind", kind)),
-	}
+// startSpan continues the trace of the transaction that left the job, or links to it, see telemetry.Resume.
+func startSpan(ctx context.Context, kind string, raw []byte, left time.Time) (context.Context, trace.Span) {
 	var m metadata
-	if json.Unmarshal(raw, &m) == nil && m.Traceparent != "" {
-		origin := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": m.Traceparent})
-		opts = append(opts, trace.WithLinks(trace.LinkFromContext(origin)))
-	}
-	return tracer.Start(ctx, "job "+kind, opts...)
+	_ = json.Unmarshal(raw, &m) // what is not ours has no traceparent
+	return telemetry.Resume(ctx, tracer, "job "+kind, m.Traceparent, left, trace.WithAttributes(attribute.String("job.kind", kind)))
 }

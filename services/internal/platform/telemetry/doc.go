@@ -6,5 +6,6 @@
 //     otherwise; numbers, truth values, times and durations always pass. Messages are constant texts;
 //   - OpenTelemetry is off unless one of the standard OTEL_ variables asks for it, and then costs nothing at start or
 //     per call;
+//   - work that is left for later continues the trace that left it, or links to it when it begins late;
 //   - metrics have a name, a unit and a help text, and may be declared before Setup runs.
 package telemetry
