@@ -140,16 +140,16 @@ func echoDepartment(ctx context.Context, listener net.Listener) (lifecycle.Part,
 	if err := protojson.Unmarshal(captureAnswer, lead); err != nil {
 		return lifecycle.Part{}, nil, err
 	}
-	_, verifier, err := config.Base{Data: os.Getenv(envData), Auth: config.Auth{Audience: "tasuki"}}.Keys(ctx)
+	identity, err := config.Base{Data: os.Getenv(envData), Auth: config.Auth{Audience: []string{"tasuki"}}}.Identity(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return lifecycle.Part{}, nil, err
 	}
-	server := rpc.NewServer(rpc.Options{Department: access.Marketing, Verifier: verifier})
+	server := rpc.NewServer(rpc.Options{Department: access.Marketing, Verifier: identity.Verifier})
 	marketingv1.RegisterLeadServiceServer(server, &echo{lead: lead})
 	server.SetServing(true)
 	return lifecycle.Part{
 		Name: "echo", Run: func(context.Context) error { return server.Serve(listener) }, Stop: server.Stop,
-	}, verifier, nil
+	}, identity.Verifier, nil
 }
 
 // again starts this program in a role and waits until it listens.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/credentials"
 
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	"github.com/tasuki-project/tasuki/services/allinone"
@@ -25,12 +26,12 @@ import (
 func inProcess(t *testing.T, dsn func(access.Department) string) (h *house, token string) {
 	t.Helper()
 	issuer := access.EphemeralIssuer()
-	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(issuer))
+	verifier, err := access.NewVerifier(access.TrustIssuer(issuer))
 	if err != nil {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	system, err := allinone.Open(t.Context(), allinone.Options{Database: dsn, Issuer: issuer, Verifier: verifier, Logger: logger})
+	system, err := allinone.Open(t.Context(), allinone.Options{Database: dsn, Identity: func(d access.Department) (credentials.PerRPCCredentials, error) { return issuer.Service(d.String()), nil }, Verifier: verifier, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

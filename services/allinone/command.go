@@ -75,6 +75,7 @@ type (
 	}
 	healthCmd struct {
 		Listen config.Address `help:"Address of the gateway." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+		TLS    config.TLS     `embed:"" prefix:"tls-" group:"tls"`
 	}
 	versionCmd struct{}
 )
@@ -119,13 +120,17 @@ func (s *Server) serve(ctx context.Context, ready func(address string, took time
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	issuer, verifier, err := s.Keys(ctx)
+	identity, err := s.Identity(ctx, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	encrypt, err := s.TLS.Server(logger, gateway.Protocols...)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	system, err := Open(ctx, Options{
 		Database: func(d access.Department) string { return database(s.DSN, s.Data, d) },
-		Issuer:   issuer, Verifier: verifier, Door: s.Door, Logger: logger,
+		Identity: identity.Service, Verifier: identity.Verifier, Door: s.Door, TLS: encrypt, Logger: logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -232,7 +237,7 @@ func migrate(ctx context.Context, dsn string, sets []store.Migrations) error {
 	return db.Migrate(ctx, sets...)
 }
 
-func (c *healthCmd) Run() error { return gateway.CheckHealth(string(c.Listen)) }
+func (c *healthCmd) Run() error { return gateway.CheckHealth(string(c.Listen), c.TLS) }
 
 func (versionCmd) Run() error {
 	fmt.Println(version.String("tasuki"))

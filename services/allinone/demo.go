@@ -11,6 +11,7 @@ import (
 
 	"github.com/tasuki-project/tasuki/services/allinone/internal/demo"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 )
 
 type demoCmd struct {
@@ -47,7 +48,7 @@ func (c *demoCmd) play(ctx context.Context, url string) error {
 	if !strings.Contains(url, "://") {
 		return fmt.Errorf("--gateway %q is no URL: write http://host:port", url)
 	}
-	issuer, _, err := c.Keys(ctx)
+	issuer, err := access.OpenIssuer(access.EmbeddedIssuer, filepath.Join(c.Data, config.KeyFileName))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package allinone
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/tasuki-project/tasuki/services/customersuccess"
 	"github.com/tasuki-project/tasuki/services/fieldsales"
@@ -32,9 +34,12 @@ func Definitions() []department.Definition {
 type Options struct {
 	// Database gives the DSN of a department.
 	Database func(access.Department) string
-	Issuer   *access.Issuer
+	// Identity is with which a department calls others.
+	Identity func(access.Department) (credentials.PerRPCCredentials, error)
 	Verifier *access.Verifier
 	Door     gateway.Door
+	// TLS encrypts the gateway's port; nil leaves it plain.
+	TLS *tls.Config
 	Logger   *slog.Logger
 }
 
@@ -63,7 +68,11 @@ func (s *System) open(ctx context.Context, o Options) error {
 	s.services = make([]*department.Service, len(definitions))
 	peers := make([]map[access.Department]grpc.ClientConnInterface, len(definitions))
 	for i, def := range definitions {
-		conns, err := s.dial(def.Name, rpc.As(o.Issuer.Service(string(def.Name))))
+		as, err := o.Identity(def.Name)
+		if err != nil {
+			return err
+		}
+		conns, err := s.dial(def.Name, rpc.As(as))
 		if err != nil {
 			return err
 		}
@@ -88,7 +97,7 @@ func (s *System) open(ctx context.Context, o Options) error {
 	}
 	s.gateway, err = gateway.New(ctx, gateway.Options{
 		Departments: conns, Verifier: o.Verifier, BodyBytes: o.Door.BodyBytes, UploadBytes: o.Door.UploadBytes,
-		AllowedOrigins: o.Door.AllowedOrigins,
+		AllowedOrigins: o.Door.AllowedOrigins, TLS: o.TLS, Logger: o.Logger,
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -39,6 +40,7 @@ type serveCmd struct {
 
 type healthCmd struct {
 	Listen config.Address `help:"Address of the gateway." default:"${listen}" placeholder:"HOST:PORT"`
+	TLS    config.TLS     `embed:"" prefix:"tls-" group:"tls"`
 }
 
 type versionCmd struct{}
@@ -67,18 +69,26 @@ func (c *serveCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	_, verifier, err := c.Keys(ctx)
+	identity, err := c.Identity(ctx, logger)
 	if err != nil {
 		return err
 	}
-	peers, err := rpc.DialPeers(c.Peers.Target, "")
+	encrypt, err := c.TLS.Server(logger, Protocols...)
+	if err != nil {
+		return err
+	}
+	dial, err := c.TLS.Dial(logger)
+	if err != nil {
+		return err
+	}
+	peers, err := rpc.DialPeers(c.Peers.Target, "", dial...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = peers.Close() }() // the process ends
 	gw, err := New(ctx, Options{
-		Departments: peers.Conns(), Verifier: verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
-		AllowedOrigins: c.Door.AllowedOrigins,
+		Departments: peers.Conns(), Verifier: identity.Verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
+		AllowedOrigins: c.Door.AllowedOrigins, TLS: encrypt, Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -94,17 +104,26 @@ func (c *serveCmd) Run() error {
 	return group.Run(ctx)
 }
 
-func (c *healthCmd) Run() error { return CheckHealth(string(c.Listen)) }
+func (c *healthCmd) Run() error { return CheckHealth(string(c.Listen), c.TLS) }
 
 // CheckHealth asks the gateway at an address whether it answers.
-func CheckHealth(address string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
+func CheckHealth(address string, files config.TLS) error {
+	own, err := files.Self(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	scheme := "http"
+	if own != nil {
+		scheme = "https"
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: own, DisableKeepAlives: true}}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/healthz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -39,12 +41,18 @@ type Options struct {
 	BodyBytes, UploadBytes int64
 	// AllowedOrigins for browsers on other hosts, for instance `https://app.example.com`; empty allows none.
 	AllowedOrigins []string
+	// TLS encrypts the port; nil leaves it plain.
+	TLS *tls.Config
+	// Logger is told of callers who are turned away; nil logs nothing.
+	Logger *slog.Logger
 }
 
 // Gateway is the handler of the HTTP port, and what ends its streams.
 type Gateway struct {
 	handler http.Handler
 	drain   context.CancelFunc
+	tls     *tls.Config
+	logger  *slog.Logger
 }
 
 // ServeHTTP answers a request.
@@ -52,13 +60,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 
 // New builds the handler of the HTTP port. The context bounds nothing but the registration.
 func New(ctx context.Context, o Options) (*Gateway, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	draining, drain := context.WithCancel(context.WithoutCancel(ctx))
 	h, err := build(ctx, draining, o)
 	if err != nil {
 		drain()
 		return nil, err
 	}
-	return &Gateway{handler: h, drain: drain}, nil
+	return &Gateway{handler: h, drain: drain, tls: o.TLS, logger: o.Logger}, nil
 }
 
 func build(ctx, draining context.Context, o Options) (http.Handler, error) {
@@ -79,7 +90,7 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 			continue
 		}
 		names = append(names, string(d))
-		if err := mount(ctx, root, d, upstream.New(draining, d, o.Verifier, conn), int(o.UploadBytes)); err != nil {
+		if err := mount(ctx, root, d, upstream.New(draining, upstream.Options{Department: d, Verifier: o.Verifier, Logger: o.Logger}, conn), int(o.UploadBytes)); err != nil {
 			return nil, err
 		}
 	}

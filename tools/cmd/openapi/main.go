@@ -21,10 +21,14 @@ var departments = map[string]struct{ prefix, title string }{
 	"fieldsales":      {"field-sales", "Tasuki field sales"},
 	"customersuccess": {"customer-success", "Tasuki customer success"},
 	"insights":        {"insights", "Tasuki insights"},
+	gateway:           {"gateway", "Tasuki gateway"},
 }
 
+// gateway is no department: what they share it does not serve.
+const gateway = "gateway"
+
 // shared are the folders of proto/tasuki whose services every department serves, and those that have none.
-var shared = []string{"access", "errors", "feed", "handoff", "jobs", "type"}
+var shared = []string{"access", "errors", "feed", "handoff", "jobs", "party", "type"}
 
 func main() {
 	in := flag.String("in", "", "folder with the documents per file")
@@ -76,7 +80,11 @@ func run(in, protos, out, merge, image string) error {
 		if err := writeHead(head, department.title, department.prefix); err != nil {
 			return err
 		}
-		merged, err := exec.Command(merge, slices.Concat([]string{head}, own, common)...).Output()
+		parts := slices.Concat([]string{head}, own)
+		if name != gateway {
+			parts = append(parts, common...)
+		}
+		merged, err := exec.Command(merge, parts...).Output()
 		if err != nil {
 			var exit *exec.ExitError
 			if errors.As(err, &exit) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -23,17 +24,25 @@ const IfMatch = "if-match"
 // RequestID is the metadata key of the request's id.
 const RequestID = "x-request-id"
 
+// Options of a Conn.
+type Options struct {
+	Department access.Department
+	// Verifier checks tokens before a call leaves.
+	Verifier *access.Verifier
+	// Logger is told of callers who are turned away.
+	Logger *slog.Logger
+}
+
 // Conn is a connection to one department.
 type Conn struct {
-	department access.Department
-	verifier   *access.Verifier
-	next       grpc.ClientConnInterface
-	draining   context.Context
+	Options
+	next     grpc.ClientConnInterface
+	draining context.Context
 }
 
 // New wraps the connection to a department. Streams end when draining does: their readers resume elsewhere.
-func New(draining context.Context, d access.Department, v *access.Verifier, next grpc.ClientConnInterface) *Conn {
-	return &Conn{department: d, verifier: v, next: next, draining: draining}
+func New(draining context.Context, o Options, next grpc.ClientConnInterface) *Conn {
+	return &Conn{Options: o, next: next, draining: draining}
 }
 
 // Invoke makes a unary call.
@@ -68,7 +77,7 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 // admit turns away callers who cannot be admitted, before a department is bothered. The department checks again.
 func (c *Conn) admit(ctx context.Context, method string) (context.Context, error) {
 	md, _ := metadata.FromOutgoingContext(ctx)
-	ctx = problem.WithCall(ctx, first(md, RequestID), string(c.department))
+	ctx = problem.WithCall(ctx, first(md, RequestID), string(c.Department))
 	rule, err := access.RuleOf(method)
 	if err != nil {
 		return nil, problem.Status(ctx, err).Err()
@@ -76,15 +85,24 @@ func (c *Conn) admit(ctx context.Context, method string) (context.Context, error
 	if access.IsPublic(rule) {
 		return ctx, nil
 	}
-	asked, err := c.verifier.Authenticate(ctx, first(md, "authorization"))
-	if err != nil {
-		return nil, problem.Status(ctx, err).Err()
+	asked, err := c.Verifier.Authenticate(ctx, first(md, "authorization"))
+	if err == nil {
+		actor, _ := access.FromContext(asked)
+		err = access.Admit(method, c.Department, actor)
 	}
-	actor, _ := access.FromContext(asked)
-	if err := access.Authorize(rule, c.department, actor); err != nil {
+	if err != nil {
+		c.turnAway(ctx, method, err)
 		return nil, problem.Status(ctx, err).Err()
 	}
 	return ctx, nil
+}
+
+// turnAway counts and logs a caller who may not, without who that was or what was sent.
+func (c *Conn) turnAway(ctx context.Context, method string, err error) {
+	access.CountDenied(ctx, "gateway", err)
+	c.Logger.LogAttrs(ctx, slog.LevelInfo, "turned away", slog.String("method", method),
+		slog.String("department", c.Department.String()), slog.String("reason", problem.ReasonName(problem.ReasonOf(err))),
+		slog.String("request_id", problem.RequestID(ctx)))
 }
 
 // explain maps whatever went wrong to what a caller may see; errors that the department sent pass unchanged.
@@ -131,7 +149,7 @@ func (s *stream) RecvMsg(m any) error {
 		s.end()
 		return err
 	case s.conn.draining.Err() != nil:
-		err = problem.Unavailable(string(s.conn.department))
+		err = problem.Unavailable(string(s.conn.Department))
 	}
 	err = s.conn.explain(s.Context(), err)
 	s.end()

@@ -55,6 +55,10 @@ type Actor struct {
 	Name string
 	// Roles are what the token grants; empty for system actors.
 	Roles []Role
+	// Departments are the only ones where a machine with an API key may call; empty is all.
+	Departments []Department
+	// ReadOnly machines may call only what changes nothing.
+	ReadOnly bool
 }
 
 // Has reports whether the actor holds one of the roles.

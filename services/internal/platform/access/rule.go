@@ -2,9 +2,11 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -31,6 +33,19 @@ func RuleOf(fullMethod string) (*accessv1.Rule, error) {
 			return publicRule, nil
 		}
 	}
+	m, err := methodOf(fullMethod)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ruleOf(m)
+	if err != nil {
+		return nil, err
+	}
+	rules.Store(fullMethod, r)
+	return r, nil
+}
+
+func methodOf(fullMethod string) (protoreflect.MethodDescriptor, error) {
 	name := strings.ReplaceAll(strings.TrimPrefix(fullMethod, "/"), "/", ".")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
 	if err != nil {
@@ -40,12 +55,7 @@ func RuleOf(fullMethod string) (*accessv1.Rule, error) {
 	if !ok {
 		return nil, fmt.Errorf("access: %s is no method", fullMethod)
 	}
-	r, err := ruleOf(m)
-	if err != nil {
-		return nil, err
-	}
-	rules.Store(fullMethod, r)
-	return r, nil
+	return m, nil
 }
 
 func ruleOf(m protoreflect.MethodDescriptor) (*accessv1.Rule, error) {
@@ -72,7 +82,36 @@ func Authorize(r *accessv1.Rule, d Department, a Actor) error {
 	if a.Has(needs...) {
 		return nil
 	}
-	return problem.RoleMissing(names(needs), names(a.Roles))
+	return problem.RoleMissing(texts(needs), texts(a.Roles))
+}
+
+// Admit decides whether the actor may call a method, by its full name, on a service of the department: by the rule of the
+// contract, and by what an API key is limited to. The error is a problem: TOKEN_MISSING, ROLE_MISSING or KEY_LIMITED.
+func Admit(fullMethod string, d Department, a Actor) error {
+	rule, err := RuleOf(fullMethod)
+	if err != nil {
+		return err
+	}
+	if err := Authorize(rule, d, a); err != nil || IsPublic(rule) {
+		return err
+	}
+	if len(a.Departments) > 0 && !slices.Contains(a.Departments, d) {
+		return problem.KeyLimited("departments", strings.Join(texts(a.Departments), ","))
+	}
+	if a.ReadOnly && !IsRead(fullMethod) {
+		return problem.KeyLimited("read_only", "true")
+	}
+	return nil
+}
+
+// IsRead reports whether the contract says that a method changes nothing: its REST binding is a GET.
+func IsRead(fullMethod string) bool {
+	m, err := methodOf(fullMethod)
+	if err != nil {
+		return false
+	}
+	http, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
+	return http.GetGet() != ""
 }
 
 // admitted are the roles that a rule lets in. SERVICE is only in where the rule names it.
@@ -99,10 +138,10 @@ func admitted(r *accessv1.Rule, d Department) []Role {
 	return nil
 }
 
-func names(roles []Role) []string {
-	out := make([]string, len(roles))
-	for i, r := range roles {
-		out[i] = string(r)
+func texts[T ~string](of []T) []string {
+	out := make([]string, len(of))
+	for i, v := range of {
+		out[i] = string(v)
 	}
 	return out
 }

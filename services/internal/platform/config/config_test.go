@@ -2,12 +2,15 @@ package config
 
 import (
 	"bytes"
-	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access/accesstest"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
@@ -54,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := g.Serve; s.Listen != "127.0.0.1:9101" || s.Database(access.InsideSales) != "sqlite:.data/inside-sales.db" ||
-		s.Auth.Audience != "tasuki" || s.Log.Level != "info" || s.Shutdown.Timeout != 10*time.Second {
+		!slices.Equal(s.Auth.Audience, []string{"tasuki"}) || s.Log.Level != "info" || s.Shutdown.Timeout != 10*time.Second {
 		t.Errorf("%+v", s)
 	}
 	if _, ok := g.Serve.Peers.Target(access.Marketing); ok {
@@ -70,7 +75,8 @@ every: 5m
 production: false
 log: {level: debug, format: json}
 auth:
-  audience: from-file
+  audience: [from-file, too]
+  role-map: {sales leads: "field-sales,viewer"}
 peer:
   inside-sales: file:9
   field_sales: file:8
@@ -92,8 +98,8 @@ shutdown-drain: 2s
 				t.Fatal(err)
 			}
 			s := g.Serve
-			got := strings.TrimSpace(fmt.Sprintln(s.Listen, string(s.DSN), s.Every, s.Log, s.Auth.Audience, s.Peers.InsideSales, s.Peers.FieldSales, s.Shutdown.Drain))
-			want := "127.0.0.1:1 postgres://env@h/db 5m0s {error json} from-file file:9 env:8 2s"
+			got := strings.TrimSpace(fmt.Sprintln(s.Listen, string(s.DSN), s.Every, s.Log, s.Auth.Audience, s.Auth.RoleMap, s.Peers.InsideSales, s.Peers.FieldSales, s.Shutdown.Drain))
+			want := "127.0.0.1:1 postgres://env@h/db 5m0s {error json} [from-file too] map[sales leads:field-sales,viewer] file:9 env:8 2s"
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
@@ -119,6 +125,13 @@ func TestMistakesAreAllNamed(t *testing.T) {
 		"unknown setting": {"serve", "--config", yamlFile(t, "auth: {isuer: x}")},
 		"wrong type":      {"serve", "--config", yamlFile(t, "every: soon")},
 		"embedded issuer": {"serve", "--production"},
+		"unknown role":    {"serve", "--auth-role-map", "ops=root"},
+		"role SERVICE":    {"serve", "--auth-role-map", "ops=service"},
+		"no audience":     {"serve", "--auth-audience", ""},
+		"no account":      {"serve", "--auth-kubernetes-accounts", "marketing=marketing", "--auth-kubernetes-issuer", "https://k"},
+		"no department":   {"serve", "--auth-kubernetes-accounts", "a/b=sales", "--auth-kubernetes-issuer", "https://k"},
+		"no cluster":      {"serve", "--auth-kubernetes-accounts", "a/b=marketing"},
+		"half a key pair": {"serve", "--tls-cert", "x"},
 	} {
 		if _, _, err := parse(t, args...); err == nil {
 			t.Errorf("%s is accepted", name)
@@ -159,24 +172,139 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
-	b := Base{Data: t.TempDir(), Auth: Auth{Audience: "tasuki"}}
-	issuer, verifier, err := b.Keys(context.Background())
+func identity(t *testing.T, b Base) (*Identity, *bytes.Buffer, error) {
+	t.Helper()
+	var log bytes.Buffer
+	id, err := b.Identity(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+	return id, &log, err
+}
+
+func TestIdentity(t *testing.T) {
+	b := Base{Data: t.TempDir(), Auth: Auth{Audience: []string{"tasuki"}}}
+	id, _, err := identity(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := issuer.Token("sato", "", []access.Role{access.RoleAdmin}, time.Minute)
+	raw, err := id.Issuer.Token("sato", "", []access.Role{access.RoleAdmin}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := verifier.Verify(context.Background(), raw); err != nil || !a.Has(access.RoleAdmin) {
+	if a, err := id.Verifier.Verify(t.Context(), raw); err != nil || !a.Has(access.RoleAdmin) {
 		t.Errorf("%+v %v", a, err)
 	}
 	if _, err := os.Stat(filepath.Join(b.Data, "issuer.key")); err != nil {
 		t.Error(err)
 	}
-	b.Auth.Issuer = "http://127.0.0.1:1/none"
-	if _, _, err := b.Keys(context.Background()); err == nil || !strings.Contains(err.Error(), b.Auth.Issuer) {
-		t.Errorf("%v", err)
+}
+
+// TestStartWithoutTheIssuer: an issuer that is away is told of, and does not keep anything from starting.
+func TestStartWithoutTheIssuer(t *testing.T) {
+	b := Base{Data: t.TempDir(), Auth: Auth{Audience: []string{"tasuki"}, Issuer: "http://127.0.0.1:1/none"}}
+	id, log, err := identity(t, b)
+	if err != nil || !strings.Contains(log.String(), b.Auth.Issuer) {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	// The embedded issuer is out: what its key signs says which service it is, and no more.
+	person, err := access.OpenIssuer(access.EmbeddedIssuer, filepath.Join(b.Data, KeyFileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := person.Token("sato", "", []access.Role{access.RoleAdmin}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := id.Verifier.Verify(t.Context(), raw); !problem.Is(err, problem.ReasonTokenInvalid) {
+		t.Errorf("an embedded token beside an OpenID Connect issuer: %+v %v", a, err)
+	}
+	as, err := id.Service(access.Marketing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	md, err := as.GetRequestMetadata(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := id.Verifier.Verify(t.Context(), strings.TrimPrefix(md["authorization"], "Bearer ")); err != nil || a.ID != "service:marketing" {
+		t.Errorf("%+v %v", a, err)
+	}
+}
+
+// TestKeysInProduction: nothing is made up in production: no key of one's own, and no API keys without theirs.
+func TestKeysInProduction(t *testing.T) {
+	dir := t.TempDir()
+	b := Base{Data: filepath.Join(dir, "none"), Production: true, Auth: Auth{Audience: []string{"tasuki"}, Issuer: "http://127.0.0.1:1"}}
+	id, _, err := identity(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(b.Data); err == nil {
+		t.Error("a key was made")
+	}
+	if _, err := id.Service(access.Marketing); err == nil {
+		t.Error("an identity from nowhere")
+	}
+	if _, err := id.Machines(); err == nil {
+		t.Error("API keys without a key")
+	}
+	b.Auth.MachineKeyFile = filepath.Join(dir, "machine.key")
+	if _, _, err := identity(t, b); err == nil || !strings.Contains(err.Error(), "--auth-machine-key-file") {
+		t.Errorf("a department without the key of machines: %v", err)
+	}
+	machines, err := access.OpenIssuer(access.MachineIssuer, b.Auth.MachineKeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(machines.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Auth.MachineKeyFile = filepath.Join(dir, "machine.pub")
+	if err := os.WriteFile(b.Auth.MachineKeyFile, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if id, _, err = identity(t, b); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := machines.Machine(access.Actor{
+		ID: "api-key:1", Roles: []access.Role{access.RoleViewer, access.RoleService}, ReadOnly: true,
+		Departments: []access.Department{access.Marketing},
+	}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := id.Verifier.Verify(t.Context(), raw)
+	if err != nil || a.Kind != access.KindService || !a.ReadOnly || len(a.Departments) != 1 || len(a.Roles) != 1 {
+		t.Errorf("%+v %v", a, err)
+	}
+	if _, err := id.Machines(); err == nil {
+		t.Error("signs with a public key")
+	}
+}
+
+// TestServiceAccounts: projected tokens of a cluster, its issuer read from our own.
+func TestServiceAccounts(t *testing.T) {
+	dir := t.TempDir()
+	issuer := accesstest.NewCluster(t)
+	own := filepath.Join(dir, "token")
+	if err := os.WriteFile(own, []byte(issuer.Token(t, "tasuki", "marketing", "tasuki")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := Base{Production: true, Auth: Auth{Audience: []string{"tasuki"}, Issuer: "http://127.0.0.1:1", ServiceTokenFile: own, Kubernetes: Kubernetes{
+		Accounts: map[string]string{"tasuki/marketing": "marketing"}, KeysURL: issuer.URL + "/openid/v1/jwks", TokenFile: own,
+	}}}
+	id, _, err := identity(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := id.Service(access.Marketing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	md, err := as.GetRequestMetadata(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := id.Verifier.Verify(t.Context(), strings.TrimPrefix(md["authorization"], "Bearer ")); err != nil || a.ID != "service:marketing" || !a.Has(access.RoleService) {
+		t.Errorf("%+v %v", a, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +104,7 @@ type Base struct {
 	Production bool     `help:"Refuse what is only good for trying out, such as the embedded issuer."`
 	Log        Log      `embed:"" prefix:"log-" group:"log"`
 	Auth       Auth     `embed:"" prefix:"auth-" group:"auth"`
+	TLS        TLS      `embed:"" prefix:"tls-" group:"tls"`
 	Shutdown   Shutdown `embed:"" prefix:"shutdown-" group:"shutdown"`
 }
 
@@ -111,8 +113,13 @@ func (b Base) Check() error {
 	if b.Production && b.Auth.Issuer == "" {
 		return errors.New("--production needs --auth-issuer: the embedded issuer is for trying out only")
 	}
-	if b.Production && b.Auth.KeyFile == "" {
-		return errors.New("--production needs --auth-key-file: the key that all services share for their own identity")
+	return nil
+}
+
+// Check looks at the settings that depend on one another.
+func (s Service) Check() error {
+	if s.Production && s.Auth.KeyFile == "" && s.Auth.ServiceTokenFile == "" {
+		return errors.New("--production needs --auth-key-file, the key that all services share for their own identity, or --auth-service-token-file")
 	}
 	return nil
 }
@@ -123,17 +130,56 @@ type Log struct {
 	Format string `help:"Form of the log: ${enum}; auto is text on a terminal." enum:"auto,text,json" default:"auto"`
 }
 
-// Auth says whose tokens to accept.
+// Auth says whose tokens to accept, and which identity to call others with.
 type Auth struct {
-	Issuer   string `help:"URL of the OpenID Connect issuer of people's tokens; empty is the embedded issuer." placeholder:"URL"`
-	Audience string `help:"Audience that tokens must name." default:"tasuki"`
-	KeyFile  string `help:"Ed25519 key with which services sign their identity; empty is issuer.key in the data folder." placeholder:"FILE"`
+	Issuer     string            `help:"URL of the OpenID Connect issuer of people's tokens; empty is the embedded issuer." placeholder:"URL"`
+	Audience   []string          `help:"Audiences of which tokens must name one; our own tokens name the first." default:"tasuki"`
+	CA         string            `name:"ca" help:"PEM file of the authorities that the issuer's certificate must be of; empty is the system's." placeholder:"FILE"`
+	RolesClaim []string          `help:"Claims with roles or groups, by path, for instance realm_access.roles." default:"roles" placeholder:"PATH"`
+	RoleMap    map[string]string `help:"Roles by value of those claims, for instance 'sales-leads=field-sales,viewer;ops=admin'. Other values grant nothing. Empty: the values are names of roles." placeholder:"VALUE=ROLE,…;…"`
+	UserClaim  string            `help:"Claim with the id of the person. It is written to histories and logs: take one that is no personal data." default:"sub" placeholder:"PATH"`
+	NameClaim  string            `help:"Claim with the name to show." default:"name" placeholder:"PATH"`
+
+	KeyFile          string     `help:"Ed25519 key with which services sign their identity; empty is issuer.key in the data folder." placeholder:"FILE"`
+	MachineKeyFile   string     `help:"Ed25519 key with which the gateway signs what API keys stand for; the public half is enough for departments." placeholder:"FILE"`
+	ServiceTokenFile string     `help:"File with this service's own token, which somebody else renews, for instance a projected service-account token; empty signs with --auth-key-file." placeholder:"FILE"`
+	Kubernetes       Kubernetes `embed:"" prefix:"kubernetes-"`
+}
+
+// Kubernetes says which service accounts of the cluster are which departments.
+type Kubernetes struct {
+	Accounts  map[string]string `help:"Departments by service account, for instance 'tasuki/marketing=marketing;tasuki/field-sales=field-sales'. Empty trusts no cluster." placeholder:"NAMESPACE/NAME=DEPARTMENT;…"`
+	Issuer    string            `help:"Issuer of the cluster's service-account tokens; empty is the one of --auth-service-token-file." placeholder:"URL"`
+	KeysURL   string            `name:"keys-url" help:"Where the cluster shows its keys; empty is discovery below the issuer." default:"https://kubernetes.default.svc/openid/v1/jwks" placeholder:"URL"`
+	CA        string            `name:"ca" help:"PEM file of the cluster's authority; empty is the system's." default:"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt" placeholder:"FILE"`
+	TokenFile string            `help:"Token to fetch the keys with; empty sends none." default:"/var/run/secrets/kubernetes.io/serviceaccount/token" placeholder:"FILE"`
+}
+
+// Check looks at the form.
+func (k Kubernetes) Check() error {
+	for account, department := range k.Accounts {
+		if strings.Count(account, "/") != 1 {
+			return fmt.Errorf("--auth-kubernetes-accounts: %q is no service account: write namespace/name", account)
+		}
+		if _, err := access.ParseDepartment(department); err != nil {
+			return fmt.Errorf("--auth-kubernetes-accounts: %w", err)
+		}
+	}
+	return nil
 }
 
 // Check looks at the form.
 func (a Auth) Check() error {
-	if a.Audience == "" {
+	if len(a.Audience) == 0 || slices.Contains(a.Audience, "") {
 		return errors.New("--auth-audience is empty")
+	}
+	for _, roles := range a.RoleMap {
+		if _, err := parseRoles(roles); err != nil {
+			return err
+		}
+	}
+	if len(a.Kubernetes.Accounts) > 0 && a.Kubernetes.Issuer == "" && a.ServiceTokenFile == "" {
+		return errors.New("--auth-kubernetes-accounts needs --auth-kubernetes-issuer or --auth-service-token-file")
 	}
 	if a.Issuer == "" {
 		return nil

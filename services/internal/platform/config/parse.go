@@ -139,6 +139,7 @@ func Print(w io.Writer, ctx *kong.Context) error {
 // file resolves flags from a YAML document.
 type file struct {
 	path   string
+	doc    map[string]any
 	values map[string]any
 }
 
@@ -151,16 +152,15 @@ func readFile(path string) (*file, error) {
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
 		return nil, fmt.Errorf("is no YAML: %w", err)
 	}
-	f := &file{path: path, values: map[string]any{}}
-	f.flatten("", doc)
-	return f, nil
+	return &file{path: path, doc: doc, values: map[string]any{}}, nil
 }
 
-func (f *file) flatten(prefix string, doc map[string]any) {
+// flatten names settings by their flags. A map that is itself a setting stays whole.
+func (f *file) flatten(prefix string, doc map[string]any, known map[string]bool) {
 	for k, v := range doc {
 		name := prefix + strings.ReplaceAll(k, "_", "-")
-		if inner, ok := v.(map[string]any); ok {
-			f.flatten(name+"-", inner)
+		if inner, ok := v.(map[string]any); ok && !known[name] {
+			f.flatten(name+"-", inner, known)
 			continue
 		}
 		f.values[name] = v
@@ -179,6 +179,7 @@ func (f *file) Validate(app *kong.Application) error {
 	if err != nil {
 		return err
 	}
+	f.flatten("", f.doc, known)
 	var errs []error
 	for name := range f.values {
 		if !known[name] {
@@ -199,6 +200,10 @@ func (f *file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, err
 	v, ok := f.values[flag.Name]
 	if !ok {
 		return nil, nil
+	}
+	switch v.(type) {
+	case []any, map[string]any: // kong reads these itself
+		return v, nil
 	}
 	return fmt.Sprint(v), nil
 }

@@ -3,12 +3,14 @@ package department
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
@@ -40,6 +42,7 @@ type migrateCmd struct {
 
 type healthCmd struct {
 	Listen config.Address `help:"Address of the service." default:"${listen}" placeholder:"HOST:PORT"`
+	TLS    config.TLS     `embed:"" prefix:"tls-" group:"tls"`
 }
 
 type versionCmd struct{}
@@ -74,18 +77,30 @@ func (c *serveCmd) Run(def Definition) error {
 	if err != nil {
 		return err
 	}
-	issuer, verifier, err := c.Keys(ctx)
+	identity, err := c.Identity(ctx, logger)
 	if err != nil {
 		return err
 	}
-	peers, err := rpc.DialPeers(c.Peers.Target, def.Name, rpc.As(issuer.Service(string(def.Name))))
+	as, err := identity.Service(def.Name)
+	if err != nil {
+		return err
+	}
+	encrypt, err := c.TLS.Dial(logger)
+	if err != nil {
+		return err
+	}
+	own, err := c.TLS.Credentials(logger)
+	if err != nil {
+		return err
+	}
+	peers, err := rpc.DialPeers(c.Peers.Target, def.Name, append(encrypt, rpc.As(as))...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = peers.Close() }() // the process ends
 	dsn := c.Database(def.Name)
 	service, err := Open(ctx, def, Settings{
-		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: verifier, Peers: peers.Conns(), Logger: logger,
+		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: identity.Verifier, Credentials: own, Peers: peers.Conns(), Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -129,7 +144,15 @@ func (c *migrateCmd) Run(def Definition) error {
 func (c *healthCmd) Run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	conn, err := rpc.Dial(string(c.Listen))
+	var opts []rpc.DialOption
+	own, err := c.TLS.Self(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		opts = append(opts, rpc.Secure(credentials.NewTLS(own)))
+	}
+	conn, err := rpc.Dial(string(c.Listen), opts...)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
@@ -31,6 +32,8 @@ type Settings struct {
 	Migrate bool
 	// Verifier checks the tokens of callers.
 	Verifier *access.Verifier
+	// Credentials encrypt the server's connections; nil leaves them plain.
+	Credentials credentials.TransportCredentials
 	// Peers are connections to other departments, with this service's own identity.
 	Peers map[access.Department]grpc.ClientConnInterface
 	// Clock is the time; nil is the system's.
@@ -84,7 +87,7 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 	for d, conn := range s.Peers {
 		b.Handoffs.Peer(d, conn)
 	}
-	server := rpc.NewServer(rpc.Options{Department: def.Name, Verifier: s.Verifier, Logger: logger}) //nolint:contextcheck // it outlives the context of the start
+	server := rpc.NewServer(rpc.Options{Department: def.Name, Verifier: s.Verifier, Logger: logger, Credentials: s.Credentials}) //nolint:contextcheck // it outlives the context of the start
 	b.Server = server
 	subscriber := event.NewSubscriber(db, s.Clock, logger)
 	b.Events.RegisterServer(server)

@@ -66,6 +66,7 @@ var every = []struct {
 	{Malformed("line 1"), codes.InvalidArgument, "map[detail:line 1]"},
 	{NotOffered("mergeLeads"), codes.Unimplemented, "map[command:mergeLeads]"},
 	{Cancelled(), codes.Canceled, "map[]"},
+	{KeyLimited("departments", "marketing"), codes.PermissionDenied, "map[limit:departments to:marketing]"},
 }
 
 func TestEveryReasonHasAConstructor(t *testing.T) {

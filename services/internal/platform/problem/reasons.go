@@ -38,6 +38,7 @@ const (
 	ReasonMalformed             = errorsv1.ErrorReason_ERROR_REASON_REQUEST_MALFORMED
 	ReasonNotOffered            = errorsv1.ErrorReason_ERROR_REASON_NOT_OFFERED
 	ReasonCancelled             = errorsv1.ErrorReason_ERROR_REASON_CANCELLED
+	ReasonKeyLimited            = errorsv1.ErrorReason_ERROR_REASON_KEY_LIMITED
 )
 
 var codeOf = map[Reason]codes.Code{
@@ -66,6 +67,7 @@ var codeOf = map[Reason]codes.Code{
 	ReasonMalformed:             codes.InvalidArgument,
 	ReasonNotOffered:            codes.Unimplemented,
 	ReasonCancelled:             codes.Canceled,
+	ReasonKeyLimited:            codes.PermissionDenied,
 }
 
 // Code is the gRPC code of a reason; INTERNAL for one that is not in the catalogue.
@@ -259,4 +261,10 @@ func NotOffered(command string) *Error {
 func Cancelled() *Error {
 	return build(ReasonCancelled, "the caller went away before the answer was ready",
 		"呼び出し元により中断されました。")
+}
+
+// KeyLimited says that the caller's API key is limited: to departments, by name with commas between, or to reading.
+func KeyLimited(limit, to string) *Error {
+	return build(ReasonKeyLimited, fmt.Sprintf("your API key may not do this; it is limited: %s = %s", limit, to),
+		fmt.Sprintf("この API キーでは許可されていない操作です（制限: %s = %s）。", limit, to), "limit", limit, "to", to)
 }

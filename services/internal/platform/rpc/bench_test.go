@@ -16,7 +16,7 @@ import (
 // BenchmarkSteps is what the steps cost a call, without the network.
 func BenchmarkSteps(b *testing.B) {
 	issuer := access.EphemeralIssuer()
-	verifier, err := access.NewVerifier(b.Context(), access.TrustIssuer(issuer))
+	verifier, err := access.NewVerifier(access.TrustIssuer(issuer))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -48,11 +47,6 @@ func As(identity credentials.PerRPCCredentials) DialOption {
 
 // Timeout is the deadline of unary calls that have none; default DefaultTimeout.
 func Timeout(d time.Duration) DialOption { return func(o *dialOptions) { o.timeout = d } }
-
-// TLS encrypts the connection; without it the connection is plain.
-func TLS(c *tls.Config) DialOption {
-	return func(o *dialOptions) { o.transport = credentials.NewTLS(c) }
-}
 
 // Attempts bounds how often a repeatable call is made; default 3, and 1 switches repeating off.
 func Attempts(n uint) DialOption { return func(o *dialOptions) { o.attempts = n } }

@@ -60,7 +60,7 @@ type house struct {
 func start(t *testing.T, h rpctest.Handlers, change ...func(*Options)) *house {
 	t.Helper()
 	issuer := access.EphemeralIssuer()
-	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(issuer))
+	verifier, err := access.NewVerifier(access.TrustIssuer(issuer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	old := access.EphemeralIssuer(access.IssueAt(func() time.Time { return time.Now().Add(-time.Hour) }))
-	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(old))
+	verifier, err := access.NewVerifier(access.TrustIssuer(old))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestIdentities(t *testing.T) {
 	outer := start(t, rpctest.Handlers{Unary: func(ctx context.Context, method string, p *typev1.Person) (*typev1.Person, error) {
 		return rpctest.Call(ctx, forwarding, method, p)
 	}}, func(o *Options) {
-		v, err := access.NewVerifier(t.Context(), access.TrustIssuer(inner.issuer))
+		v, err := access.NewVerifier(access.TrustIssuer(inner.issuer))
 		if err != nil {
 			t.Fatal(err)
 		}

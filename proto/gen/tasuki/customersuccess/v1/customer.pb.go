@@ -746,7 +746,9 @@ type Contact struct {
 	// The person.
 	Person *v1.Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
 	// What the person is to us.
-	Role          ContactRole `protobuf:"varint,2,opt,name=role,proto3,enum=tasuki.customersuccess.v1.ContactRole" json:"role,omitempty"`
+	Role ContactRole `protobuf:"varint,2,opt,name=role,proto3,enum=tasuki.customersuccess.v1.ContactRole" json:"role,omitempty"`
+	// By which channels the person agreed to be contacted, as marketing told last.
+	Consents      []*v11.Consent `protobuf:"bytes,3,rep,name=consents,proto3" json:"consents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +795,13 @@ func (x *Contact) GetRole() ContactRole {
 		return x.Role
 	}
 	return ContactRole_CONTACT_ROLE_UNSPECIFIED
+}
+
+func (x *Contact) GetConsents() []*v11.Consent {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
 }
 
 // TierDecision is what the tier rule said, and why.
@@ -2076,10 +2085,11 @@ const file_tasuki_customersuccess_v1_customer_proto_rawDesc = "" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_HANDOVER_LATE\x10\x01\x12\x17\n" +
-	"\x13REASON_KICKOFF_LATE\x10\x02\"u\n" +
+	"\x13REASON_KICKOFF_LATE\x10\x02\"\xb2\x01\n" +
 	"\aContact\x12.\n" +
 	"\x06person\x18\x01 \x01(\v2\x16.tasuki.type.v1.PersonR\x06person\x12:\n" +
-	"\x04role\x18\x02 \x01(\x0e2&.tasuki.customersuccess.v1.ContactRoleR\x04role\"\x84\x01\n" +
+	"\x04role\x18\x02 \x01(\x0e2&.tasuki.customersuccess.v1.ContactRoleR\x04role\x12;\n" +
+	"\bconsents\x18\x03 \x03(\v2\x1a.tasuki.handoff.v1.ConsentB\x03\xe0A\x03R\bconsents\"\x84\x01\n" +
 	"\fTierDecision\x123\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x1f.tasuki.customersuccess.v1.TierR\x04tier\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12+\n" +
@@ -2270,11 +2280,12 @@ var file_tasuki_customersuccess_v1_customer_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
 	(*v1.Actor)(nil),                  // 31: tasuki.type.v1.Actor
 	(*v1.Person)(nil),                 // 32: tasuki.type.v1.Person
-	(*v1.Label)(nil),                  // 33: tasuki.type.v1.Label
-	(*v11.ClosedWonPayload)(nil),      // 34: tasuki.handoff.v1.ClosedWonPayload
-	(Subscription_State)(0),           // 35: tasuki.customersuccess.v1.Subscription.State
-	(MrrMovement_Kind)(0),             // 36: tasuki.customersuccess.v1.MrrMovement.Kind
-	(*MrrMovement)(nil),               // 37: tasuki.customersuccess.v1.MrrMovement
+	(*v11.Consent)(nil),               // 33: tasuki.handoff.v1.Consent
+	(*v1.Label)(nil),                  // 34: tasuki.type.v1.Label
+	(*v11.ClosedWonPayload)(nil),      // 35: tasuki.handoff.v1.ClosedWonPayload
+	(Subscription_State)(0),           // 36: tasuki.customersuccess.v1.Subscription.State
+	(MrrMovement_Kind)(0),             // 37: tasuki.customersuccess.v1.MrrMovement.Kind
+	(*MrrMovement)(nil),               // 38: tasuki.customersuccess.v1.MrrMovement
 }
 var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
 	25, // 0: tasuki.customersuccess.v1.Customer.company:type_name -> tasuki.type.v1.Company
@@ -2301,54 +2312,55 @@ var file_tasuki_customersuccess_v1_customer_proto_depIdxs = []int32{
 	31, // 21: tasuki.customersuccess.v1.CustomerFlag.cleared_by:type_name -> tasuki.type.v1.Actor
 	32, // 22: tasuki.customersuccess.v1.Contact.person:type_name -> tasuki.type.v1.Person
 	3,  // 23: tasuki.customersuccess.v1.Contact.role:type_name -> tasuki.customersuccess.v1.ContactRole
-	0,  // 24: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
-	33, // 25: tasuki.customersuccess.v1.TierDecision.label:type_name -> tasuki.type.v1.Label
-	0,  // 26: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
-	29, // 27: tasuki.customersuccess.v1.TierOverride.until:type_name -> google.type.Date
-	31, // 28: tasuki.customersuccess.v1.TierOverride.by:type_name -> tasuki.type.v1.Actor
-	30, // 29: tasuki.customersuccess.v1.TierOverride.at:type_name -> google.protobuf.Timestamp
-	34, // 30: tasuki.customersuccess.v1.HandoverDocument.document:type_name -> tasuki.handoff.v1.ClosedWonPayload
-	12, // 31: tasuki.customersuccess.v1.HandoverDocument.gaps:type_name -> tasuki.customersuccess.v1.HandoverGap
-	30, // 32: tasuki.customersuccess.v1.HandoverDocument.accepted_at:type_name -> google.protobuf.Timestamp
-	31, // 33: tasuki.customersuccess.v1.HandoverDocument.accepted_by:type_name -> tasuki.type.v1.Actor
-	33, // 34: tasuki.customersuccess.v1.HandoverGap.label:type_name -> tasuki.type.v1.Label
-	29, // 35: tasuki.customersuccess.v1.HandoverGap.due_date:type_name -> google.type.Date
-	4,  // 36: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.Customer.State
-	0,  // 37: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
-	6,  // 38: tasuki.customersuccess.v1.ListCustomersResponse.customers:type_name -> tasuki.customersuccess.v1.Customer
-	0,  // 39: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
-	29, // 40: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_until:type_name -> google.type.Date
-	29, // 41: tasuki.customersuccess.v1.CancelSubscriptionRequest.effective_date:type_name -> google.type.Date
-	29, // 42: tasuki.customersuccess.v1.ReactivateCustomerRequest.effective_date:type_name -> google.type.Date
-	35, // 43: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.Subscription.State
-	27, // 44: tasuki.customersuccess.v1.ListSubscriptionsResponse.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
-	36, // 45: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
-	29, // 46: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_from:type_name -> google.type.Date
-	29, // 47: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_before:type_name -> google.type.Date
-	37, // 48: tasuki.customersuccess.v1.ListMrrMovementsResponse.movements:type_name -> tasuki.customersuccess.v1.MrrMovement
-	13, // 49: tasuki.customersuccess.v1.CustomerService.GetCustomer:input_type -> tasuki.customersuccess.v1.GetCustomerRequest
-	14, // 50: tasuki.customersuccess.v1.CustomerService.ListCustomers:input_type -> tasuki.customersuccess.v1.ListCustomersRequest
-	16, // 51: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:input_type -> tasuki.customersuccess.v1.UpdateCustomerRequest
-	17, // 52: tasuki.customersuccess.v1.CustomerService.CancelSubscription:input_type -> tasuki.customersuccess.v1.CancelSubscriptionRequest
-	18, // 53: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:input_type -> tasuki.customersuccess.v1.ReactivateCustomerRequest
-	19, // 54: tasuki.customersuccess.v1.CustomerService.MarkRetained:input_type -> tasuki.customersuccess.v1.MarkRetainedRequest
-	20, // 55: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:input_type -> tasuki.customersuccess.v1.ClearCustomerFlagsRequest
-	21, // 56: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:input_type -> tasuki.customersuccess.v1.ListSubscriptionsRequest
-	23, // 57: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:input_type -> tasuki.customersuccess.v1.ListMrrMovementsRequest
-	6,  // 58: tasuki.customersuccess.v1.CustomerService.GetCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	15, // 59: tasuki.customersuccess.v1.CustomerService.ListCustomers:output_type -> tasuki.customersuccess.v1.ListCustomersResponse
-	6,  // 60: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	6,  // 61: tasuki.customersuccess.v1.CustomerService.CancelSubscription:output_type -> tasuki.customersuccess.v1.Customer
-	6,  // 62: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:output_type -> tasuki.customersuccess.v1.Customer
-	6,  // 63: tasuki.customersuccess.v1.CustomerService.MarkRetained:output_type -> tasuki.customersuccess.v1.Customer
-	6,  // 64: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:output_type -> tasuki.customersuccess.v1.Customer
-	22, // 65: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:output_type -> tasuki.customersuccess.v1.ListSubscriptionsResponse
-	24, // 66: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:output_type -> tasuki.customersuccess.v1.ListMrrMovementsResponse
-	58, // [58:67] is the sub-list for method output_type
-	49, // [49:58] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	33, // 24: tasuki.customersuccess.v1.Contact.consents:type_name -> tasuki.handoff.v1.Consent
+	0,  // 25: tasuki.customersuccess.v1.TierDecision.tier:type_name -> tasuki.customersuccess.v1.Tier
+	34, // 26: tasuki.customersuccess.v1.TierDecision.label:type_name -> tasuki.type.v1.Label
+	0,  // 27: tasuki.customersuccess.v1.TierOverride.tier:type_name -> tasuki.customersuccess.v1.Tier
+	29, // 28: tasuki.customersuccess.v1.TierOverride.until:type_name -> google.type.Date
+	31, // 29: tasuki.customersuccess.v1.TierOverride.by:type_name -> tasuki.type.v1.Actor
+	30, // 30: tasuki.customersuccess.v1.TierOverride.at:type_name -> google.protobuf.Timestamp
+	35, // 31: tasuki.customersuccess.v1.HandoverDocument.document:type_name -> tasuki.handoff.v1.ClosedWonPayload
+	12, // 32: tasuki.customersuccess.v1.HandoverDocument.gaps:type_name -> tasuki.customersuccess.v1.HandoverGap
+	30, // 33: tasuki.customersuccess.v1.HandoverDocument.accepted_at:type_name -> google.protobuf.Timestamp
+	31, // 34: tasuki.customersuccess.v1.HandoverDocument.accepted_by:type_name -> tasuki.type.v1.Actor
+	34, // 35: tasuki.customersuccess.v1.HandoverGap.label:type_name -> tasuki.type.v1.Label
+	29, // 36: tasuki.customersuccess.v1.HandoverGap.due_date:type_name -> google.type.Date
+	4,  // 37: tasuki.customersuccess.v1.ListCustomersRequest.states:type_name -> tasuki.customersuccess.v1.Customer.State
+	0,  // 38: tasuki.customersuccess.v1.ListCustomersRequest.tier:type_name -> tasuki.customersuccess.v1.Tier
+	6,  // 39: tasuki.customersuccess.v1.ListCustomersResponse.customers:type_name -> tasuki.customersuccess.v1.Customer
+	0,  // 40: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_override:type_name -> tasuki.customersuccess.v1.Tier
+	29, // 41: tasuki.customersuccess.v1.UpdateCustomerRequest.tier_until:type_name -> google.type.Date
+	29, // 42: tasuki.customersuccess.v1.CancelSubscriptionRequest.effective_date:type_name -> google.type.Date
+	29, // 43: tasuki.customersuccess.v1.ReactivateCustomerRequest.effective_date:type_name -> google.type.Date
+	36, // 44: tasuki.customersuccess.v1.ListSubscriptionsRequest.states:type_name -> tasuki.customersuccess.v1.Subscription.State
+	27, // 45: tasuki.customersuccess.v1.ListSubscriptionsResponse.subscriptions:type_name -> tasuki.customersuccess.v1.Subscription
+	37, // 46: tasuki.customersuccess.v1.ListMrrMovementsRequest.kinds:type_name -> tasuki.customersuccess.v1.MrrMovement.Kind
+	29, // 47: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_from:type_name -> google.type.Date
+	29, // 48: tasuki.customersuccess.v1.ListMrrMovementsRequest.effective_before:type_name -> google.type.Date
+	38, // 49: tasuki.customersuccess.v1.ListMrrMovementsResponse.movements:type_name -> tasuki.customersuccess.v1.MrrMovement
+	13, // 50: tasuki.customersuccess.v1.CustomerService.GetCustomer:input_type -> tasuki.customersuccess.v1.GetCustomerRequest
+	14, // 51: tasuki.customersuccess.v1.CustomerService.ListCustomers:input_type -> tasuki.customersuccess.v1.ListCustomersRequest
+	16, // 52: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:input_type -> tasuki.customersuccess.v1.UpdateCustomerRequest
+	17, // 53: tasuki.customersuccess.v1.CustomerService.CancelSubscription:input_type -> tasuki.customersuccess.v1.CancelSubscriptionRequest
+	18, // 54: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:input_type -> tasuki.customersuccess.v1.ReactivateCustomerRequest
+	19, // 55: tasuki.customersuccess.v1.CustomerService.MarkRetained:input_type -> tasuki.customersuccess.v1.MarkRetainedRequest
+	20, // 56: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:input_type -> tasuki.customersuccess.v1.ClearCustomerFlagsRequest
+	21, // 57: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:input_type -> tasuki.customersuccess.v1.ListSubscriptionsRequest
+	23, // 58: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:input_type -> tasuki.customersuccess.v1.ListMrrMovementsRequest
+	6,  // 59: tasuki.customersuccess.v1.CustomerService.GetCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	15, // 60: tasuki.customersuccess.v1.CustomerService.ListCustomers:output_type -> tasuki.customersuccess.v1.ListCustomersResponse
+	6,  // 61: tasuki.customersuccess.v1.CustomerService.UpdateCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 62: tasuki.customersuccess.v1.CustomerService.CancelSubscription:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 63: tasuki.customersuccess.v1.CustomerService.ReactivateCustomer:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 64: tasuki.customersuccess.v1.CustomerService.MarkRetained:output_type -> tasuki.customersuccess.v1.Customer
+	6,  // 65: tasuki.customersuccess.v1.CustomerService.ClearCustomerFlags:output_type -> tasuki.customersuccess.v1.Customer
+	22, // 66: tasuki.customersuccess.v1.CustomerService.ListSubscriptions:output_type -> tasuki.customersuccess.v1.ListSubscriptionsResponse
+	24, // 67: tasuki.customersuccess.v1.CustomerService.ListMrrMovements:output_type -> tasuki.customersuccess.v1.ListMrrMovementsResponse
+	59, // [59:68] is the sub-list for method output_type
+	50, // [50:59] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_customersuccess_v1_customer_proto_init() }

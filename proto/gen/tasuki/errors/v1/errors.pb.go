@@ -114,6 +114,11 @@ const (
 	ErrorReason_ERROR_REASON_NOT_OFFERED ErrorReason = 24
 	// The caller went away before the answer was ready. `CANCELLED`.
 	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 25
+	// The API key is good and has the role, but it is limited to certain departments, or to reading. `PERMISSION_DENIED`;
+	// metadata names the limit, `departments` or `read_only`, and what it says.
+	//
+	//	{"reason": "KEY_LIMITED", "metadata": {"limit": "departments", "to": "marketing"}}
+	ErrorReason_ERROR_REASON_KEY_LIMITED ErrorReason = 26
 )
 
 // Enum value maps for ErrorReason.
@@ -145,6 +150,7 @@ var (
 		23: "ERROR_REASON_REQUEST_MALFORMED",
 		24: "ERROR_REASON_NOT_OFFERED",
 		25: "ERROR_REASON_CANCELLED",
+		26: "ERROR_REASON_KEY_LIMITED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -173,6 +179,7 @@ var (
 		"ERROR_REASON_REQUEST_MALFORMED":      23,
 		"ERROR_REASON_NOT_OFFERED":            24,
 		"ERROR_REASON_CANCELLED":              25,
+		"ERROR_REASON_KEY_LIMITED":            26,
 	}
 )
 
@@ -207,7 +214,7 @@ var File_tasuki_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_tasuki_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtasuki/errors/v1/errors.proto\x12\x10tasuki.errors.v1*\xf4\x06\n" +
+	"\x1dtasuki/errors/v1/errors.proto\x12\x10tasuki.errors.v1*\x92\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12#\n" +
@@ -235,7 +242,8 @@ const file_tasuki_errors_v1_errors_proto_rawDesc = "" +
 	"\x15ERROR_REASON_INTERNAL\x10\x16\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_MALFORMED\x10\x17\x12\x1c\n" +
 	"\x18ERROR_REASON_NOT_OFFERED\x10\x18\x12\x1a\n" +
-	"\x16ERROR_REASON_CANCELLED\x10\x19BFZDgithub.com/tasuki-project/tasuki/proto/gen/tasuki/errors/v1;errorsv1b\x06proto3"
+	"\x16ERROR_REASON_CANCELLED\x10\x19\x12\x1c\n" +
+	"\x18ERROR_REASON_KEY_LIMITED\x10\x1aBFZDgithub.com/tasuki-project/tasuki/proto/gen/tasuki/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_tasuki_errors_v1_errors_proto_rawDescOnce sync.Once

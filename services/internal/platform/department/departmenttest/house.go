@@ -123,7 +123,7 @@ func Run(t *testing.T, def department.Definition, db Database, neighbours ...*Ne
 
 func (h *House) open(t *testing.T, group *lifecycle.Group, def department.Definition, db Database) {
 	t.Helper()
-	verifier, err := access.NewVerifier(t.Context(), access.TrustIssuer(h.Issuer))
+	verifier, err := access.NewVerifier(access.TrustIssuer(h.Issuer))
 	if err != nil {
 		t.Fatal(err)
 	}
