@@ -47,7 +47,8 @@ func build(b *department.Base) error {
 	pb.RegisterExclusionServiceServer(b.Server, &exclusion.Server{DB: b.DB, Clock: b.Clock, Events: b.Events})
 
 	b.Handoffs.Register(handoff.KindConfig{
-		Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales, OnDecision: desk.OnDecision,
+		Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales,
+		OnDecision: desk.OnDecision, OnResubmitted: desk.OnResubmitted,
 	})
 	b.Subscribe(event.Subscription{
 		Name: "marketing.leads.from.inside-sales", Source: string(access.InsideSales), Types: lead.InsideSalesEvents, Handler: desk.Follow,

@@ -12,6 +12,7 @@ import (
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -47,6 +48,23 @@ func (d *Desk) OnDecision(ctx context.Context, tx store.Tx, h *handoffv1.Handoff
 		return d.settle(ctx, tx, l, l.end(d, reason.GetAction(), decision.GetReason(), decision.GetNote(), wakeAt, now))
 	}
 	return nil
+}
+
+// OnResubmitted lets the lead follow an offer that is made again, and refuses where it has moved on since.
+func (d *Desk) OnResubmitted(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
+	id, ok := strings.CutPrefix(h.GetSenderSubject(), "lead/")
+	if !ok {
+		return fmt.Errorf("lead: handoff %s does not come from a lead but from %q", h.GetId(), h.GetSenderSubject())
+	}
+	leads, err := lock(ctx, tx, []string{id})
+	if err != nil || len(leads) == 0 {
+		return err
+	}
+	l := leads[0]
+	if err := l.OfferAgain(h.GetId(), access.ActorOf(ctx), d.Clock.Now()); err != nil {
+		return err
+	}
+	return d.settle(ctx, tx, l, true)
 }
 
 // end applies a reason: back to be warmed, back to be completed, or away.

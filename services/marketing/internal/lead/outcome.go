@@ -3,6 +3,8 @@ package lead
 import (
 	"time"
 
+	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/marketing/internal/scoring"
 )
 
@@ -27,6 +29,15 @@ func (l *Lead) SendBack(reason, note string, missing []string, now time.Time) bo
 	l.move(MQL, handoffs, reason, note, now)
 	l.Missing = missing
 	return true
+}
+
+// OfferAgain records that an offer that came back is made again. A lead that was offered anew or put away since is not.
+func (l *Lead) OfferAgain(handoffID string, by access.Actor, now time.Time) error {
+	if l.State != MQL || l.HandoffID != handoffID {
+		return problem.IllegalTransition("lead", string(l.State), "resubmit", Legal(l.State))
+	}
+	l.move(Offered, by, l.QualifyingAction, "", now)
+	return nil
 }
 
 // Recycle records that the lead came back: not now. Its interest begins anew, its fit stays.
