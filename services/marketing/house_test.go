@@ -17,13 +17,13 @@ import (
 
 func TestMain(m *testing.M) { testkit.VerifyNoLeaks(m) }
 
-// house is marketing beside inside sales and field sales.
+// house is marketing beside all other departments.
 type house struct {
 	*departmenttest.House
-	insideSales, fieldSales *departmenttest.Neighbour
-	leads                   pb.LeadServiceClient
-	imports                 pb.LeadImportServiceClient
-	rules                   pb.ExclusionServiceClient
+	insideSales, fieldSales, customerSuccess *departmenttest.Neighbour
+	leads                                    pb.LeadServiceClient
+	imports                                  pb.LeadImportServiceClient
+	rules                                    pb.ExclusionServiceClient
 }
 
 // houses runs a test in a house on each engine.
@@ -39,11 +39,11 @@ func build(t *testing.T, neighbours bool, db departmenttest.Database) *house {
 		insideSales: &departmenttest.Neighbour{Name: access.InsideSales, Kinds: []handoff.KindConfig{
 			{Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales},
 		}},
-		fieldSales: &departmenttest.Neighbour{Name: access.FieldSales},
+		fieldSales: &departmenttest.Neighbour{Name: access.FieldSales}, customerSuccess: &departmenttest.Neighbour{Name: access.CustomerSuccess},
 	}
 	var beside []*departmenttest.Neighbour
 	if neighbours {
-		beside = []*departmenttest.Neighbour{h.insideSales, h.fieldSales}
+		beside = []*departmenttest.Neighbour{h.insideSales, h.fieldSales, h.customerSuccess}
 	}
 	h.House = departmenttest.Run(t, marketing.Definition, db, beside...)
 	h.leads, h.imports = pb.NewLeadServiceClient(h.Conn), pb.NewLeadImportServiceClient(h.Conn)

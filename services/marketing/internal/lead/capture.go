@@ -56,6 +56,8 @@ type Capture struct {
 	SubmissionID string
 	ImportID     string
 	Consents     []Consent
+	// Referral says which customer named the person; nil for others.
+	Referral *Referral
 }
 
 // otherChannel is the channel of a touch that names none: an offer must carry one.
@@ -157,6 +159,9 @@ func (l *Lead) Meet(m *scoring.Model, c *Capture, now time.Time) (personChanged 
 	l.Last = c.Touch
 	l.TouchCount++
 	l.addNotes(c.Notes)
+	if l.Referral == nil {
+		l.Referral = c.Referral
+	}
 	personChanged = l.Person.fill(c.Person)
 	if l.Person.agree(c.Consents) {
 		personChanged = true

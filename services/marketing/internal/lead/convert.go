@@ -33,7 +33,7 @@ func (d *Desk) Proto(l *Lead, now time.Time) *pb.Lead {
 		Source: l.Source, FirstTouch: touchProto(l.First), LastTouch: touchProto(l.Last), TouchCount: int32(l.TouchCount),
 		Score: d.scoreProto(l, now), Consents: people.ConsentsProto(l.Person.Consents), QualifyingAction: l.QualifyingAction, Hot: l.Hot,
 		Missing: l.Missing, HandoffId: l.HandoffID, RecycleCount: int32(l.RecycleCount), LastReason: l.LastReason,
-		ImportId: l.ImportID, Notes: l.Notes, Etag: etagOf(l.Version),
+		ImportId: l.ImportID, Notes: l.Notes, CustomerSignals: signalsProto(l.Signals), Referral: referralProto(l.Referral), Etag: etagOf(l.Version),
 		CreateTime: timeProto(l.CreatedAt), UpdateTime: timeProto(l.UpdatedAt),
 	}
 	if l.WakeAt != nil {

@@ -125,13 +125,18 @@ type Lead struct {
 	LastReason         string
 	WakeAt             *time.Time
 	ImportID, Notes    string
-	Version            int64
-	CreatedAt          time.Time
-	UpdatedAt          time.Time
+	// Signals are what customer success told of the customer it became; nil before.
+	Signals *Signals
+	// Referral is the customer that named the person first; nil when none did.
+	Referral  *Referral
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
 
 	transitionCount int64
 	// What has happened since it was read.
 	transitions []Transition
+	heard       []Signal
 	isNew       bool
 	// ready: it qualified, or was completed, by this command. Only then it is offered: a lead that came back returned waits.
 	ready bool

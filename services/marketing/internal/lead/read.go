@@ -14,7 +14,7 @@ const selectLead = `
 SELECT CAST(l.id AS TEXT), CAST(l.journey_id AS TEXT), l.state, l.state_since, l.source, l.first_touch, l.last_touch,
 	l.touch_count, l.transition_count, l.score, l.qualifying_action, l.hot, l.missing, l.exclusion,
 	COALESCE(CAST(l.handoff_id AS TEXT), ''), COALESCE(CAST(l.chain_id AS TEXT), ''), l.recycle_count, l.last_reason,
-	l.wake_at, COALESCE(CAST(l.import_id AS TEXT), ''), l.notes, l.version, l.created_at, l.updated_at,
+	l.wake_at, COALESCE(CAST(l.import_id AS TEXT), ''), l.notes, l.customer_signals, l.referral, l.version, l.created_at, l.updated_at,
 	CAST(p.id AS TEXT), p.full_name, p.family, p.given, p.family_kana, p.given_kana, p.mail, p.phone, p.title, p.consents, p.version,
 	COALESCE(CAST(c.id AS TEXT), ''), COALESCE(c.match_key, ''), COALESCE(c.name, ''), COALESCE(c.domain, ''),
 	COALESCE(c.industry, ''), COALESCE(c.employees, 0)` + fromLead
@@ -30,13 +30,15 @@ func scan(row store.Row) (*Lead, error) {
 		score       store.JSON[scoring.Score]
 		missing     store.JSON[[]string]
 		exclusion   store.JSON[*Exclusion]
+		signals     store.JSON[*Signals]
+		referral    store.JSON[*Referral]
 		consents    store.JSON[[]Consent]
 		p, c        = &l.Person, &l.Company
 	)
 	err := row.Scan(&l.ID, &l.JourneyID, (*string)(&l.State), &l.StateSince, &l.Source, &first, &last,
 		&l.TouchCount, &l.transitionCount, &score, &l.QualifyingAction, &l.Hot, &missing, &exclusion,
 		&l.HandoffID, &l.ChainID, &l.RecycleCount, &l.LastReason,
-		&l.WakeAt, &l.ImportID, &l.Notes, &l.Version, &l.CreatedAt, &l.UpdatedAt,
+		&l.WakeAt, &l.ImportID, &l.Notes, &signals, &referral, &l.Version, &l.CreatedAt, &l.UpdatedAt,
 		&p.ID, &p.Name.Full, &p.Name.Family, &p.Name.Given, &p.Name.FamilyKana, &p.Name.GivenKana, &p.Mail, &p.Phone, &p.Title,
 		&consents, &p.Version, &c.ID, &c.matchKey, &c.Name, &c.Domain, &c.Industry, &c.Employees)
 	if err != nil {
@@ -44,6 +46,7 @@ func scan(row store.Row) (*Lead, error) {
 	}
 	l.First, l.Last, l.Score = first.V, last.V, score.V
 	l.Missing, l.Exclusion, p.Consents = missing.V, exclusion.V, consents.V
+	l.Signals, l.Referral = signals.V, referral.V
 	return &l, nil
 }
 

@@ -41,7 +41,8 @@ var (
 	companiesTable = newTable("companies", "id match_key name_key name domain industry employees created_at")
 	leadsTable     = newTable("leads", `id journey_id person_id company_id import_id state state_since source first_channel
 		first_touch last_touch touch_count transition_count score qualifying_action hot missing exclusion handoff_id chain_id
-		recycle_count last_reason wake_at notes version created_at updated_at`)
+		recycle_count last_reason wake_at notes customer_signals referral version created_at updated_at`)
+	signalsTable     = newTable("lead_customer_signals", "lead_id seq kind customer_id score reasons note referral_id at recorded_at")
 	touchesTable     = newTable("lead_touches", "lead_id seq channel campaign action at source submission_id recorded_at")
 	transitionsTable = newTable(transitions.Name, strings.Join(transitions.Columns(), " "))
 	consentsTable    = newTable("consent_records", "id person_id channel granted basis at source actor_id recorded_at")
@@ -88,20 +89,21 @@ func leadRow(l *Lead) []any {
 		l.ID, l.JourneyID, l.Person.ID, null(l.Company.ID), null(l.ImportID), string(l.State), l.StateSince, l.Source,
 		l.First.Channel, store.JSONOf(l.First), store.JSONOf(l.Last), l.TouchCount, l.transitionCount, store.JSONOf(l.Score),
 		l.QualifyingAction, l.Hot, store.JSONOf(l.Missing), store.JSONOf(l.Exclusion), null(l.HandoffID), null(l.ChainID),
-		l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.CreatedAt, l.UpdatedAt,
+		l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, store.JSONOf(l.Signals), store.JSONOf(l.Referral), l.Version, l.CreatedAt, l.UpdatedAt,
 	}
 }
 
 const updateLead = `UPDATE leads SET company_id = $2, state = $3, state_since = $4, last_touch = $5, touch_count = $6,
 	transition_count = $7, score = $8, qualifying_action = $9, hot = $10, missing = $11, exclusion = $12, handoff_id = $13,
-	chain_id = $14, recycle_count = $15, last_reason = $16, wake_at = $17, notes = $18, version = $19, updated_at = $20
-	WHERE id = $1`
+	chain_id = $14, recycle_count = $15, last_reason = $16, wake_at = $17, notes = $18, version = $19, updated_at = $20,
+	customer_signals = $21, referral = $22 WHERE id = $1`
 
 func updateLeadArgs(l *Lead) []any {
 	return []any{
 		l.ID, null(l.Company.ID), string(l.State), l.StateSince, store.JSONOf(l.Last), l.TouchCount,
 		l.transitionCount, store.JSONOf(l.Score), l.QualifyingAction, l.Hot, store.JSONOf(l.Missing), store.JSONOf(l.Exclusion),
 		null(l.HandoffID), null(l.ChainID), l.RecycleCount, l.LastReason, l.WakeAt, l.Notes, l.Version, l.UpdatedAt,
+		store.JSONOf(l.Signals), store.JSONOf(l.Referral),
 	}
 }
 
@@ -112,8 +114,8 @@ func touchRow(l *Lead, seq int64, c *Capture, now time.Time) []any {
 
 // writes are rows on their way.
 type writes struct {
-	leads, touches, transitions [][]any
-	updates                     []*Lead
+	leads, touches, transitions, signals [][]any
+	updates                              []*Lead
 }
 
 // save adds the lead with its new transitions. Its version counts once however much has happened to it.
@@ -122,6 +124,9 @@ func (w *writes) save(l *Lead, now time.Time) {
 		l.transitionCount++
 		w.transitions = append(w.transitions, transitions.Row(l.ID, l.transitionCount, t))
 	}
+	for _, s := range l.heard {
+		w.signals = append(w.signals, signalRow(l, s, now))
+	}
 	l.Version++
 	l.UpdatedAt = now
 	if l.isNew {
@@ -129,7 +134,7 @@ func (w *writes) save(l *Lead, now time.Time) {
 	} else {
 		w.updates = append(w.updates, l)
 	}
-	l.isNew, l.transitions = false, nil
+	l.isNew, l.transitions, l.heard = false, nil, nil
 }
 
 func (w *writes) flush(ctx context.Context, tx store.Tx) error {
@@ -140,6 +145,9 @@ func (w *writes) flush(ctx context.Context, tx store.Tx) error {
 		tx.Queue(updateLead, updateLeadArgs(l)...)
 	}
 	if err := put(ctx, tx, touchesTable, w.touches); err != nil {
+		return err
+	}
+	if err := put(ctx, tx, signalsTable, w.signals); err != nil {
 		return err
 	}
 	return put(ctx, tx, transitionsTable, w.transitions)

@@ -10,11 +10,15 @@ var Tables = []people.Table{
 	},
 	{
 		Name: "leads", Key: []string{"id"}, Person: "person_id", Journey: "journey_id", Subject: "lead",
-		Text: []string{"notes"}, JSON: []string{"exclusion"},
+		Text: []string{"notes"}, JSON: []string{"exclusion", "customer_signals", "referral"},
 	},
 	{
 		Name: "lead_touches", Key: []string{"lead_id", "seq"}, Of: "leads", By: "lead_id",
 		Null: []string{"submission_id"}, Text: []string{"campaign", "action", "source"},
+	},
+	{
+		Name: "lead_customer_signals", Key: []string{"lead_id", "seq"}, Of: "leads", By: "lead_id",
+		Text: []string{"note"},
 	},
 	{Name: "lead_transitions", Key: []string{"lead_id", "seq"}, Of: "leads", By: "lead_id", Text: []string{"note"}},
 	{
