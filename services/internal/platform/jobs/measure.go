@@ -44,6 +44,9 @@ func (j *Jobs) Measure() (end func()) {
 	depth := telemetry.NewGauge("tasuki.jobs.depth", "{job}", "Jobs that are not done, by kind and state.")
 	waiting := telemetry.NewGauge("tasuki.jobs.waiting", "s", "For how long the oldest job that is due has waited for a worker, by kind.")
 	dead := telemetry.NewGauge("tasuki.jobs.dead", "{job}", "Dead letters: jobs that were given up and wait for somebody to replay them, by kind.")
+	for _, kind := range j.registered() { // a rate needs a beginning
+		failures.Add(context.Background(), 0, j.attributes(kind))
+	}
 	return telemetry.Observe(func(ctx context.Context, record telemetry.Record) error {
 		rows, err := store.Read(ctx, j.db, func(tx store.Tx) ([]depthRow, error) {
 			return store.Select[depthRow](ctx, tx, `SELECT state, kind, count(*) AS number, min(`+j.sqlUntil()+`) AS until FROM river_job

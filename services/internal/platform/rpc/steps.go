@@ -53,7 +53,11 @@ func traceStep() Step {
 	if !telemetry.Enabled() {
 		return Step{Name: "trace"}
 	}
-	return Step{Name: "trace", Stats: otelgrpc.NewServerHandler()}
+	return Step{Name: "trace", Stats: otelgrpc.NewServerHandler(otelgrpc.WithFilter(func(call *stats.RPCTagInfo) bool {
+		// Callers must not make up names for spans and metrics, and health checks are of no interest.
+		_, err := access.RuleOf(call.FullMethodName)
+		return err == nil && !strings.HasPrefix(call.FullMethodName, "/grpc.")
+	}))}
 }
 
 // RequestIDHeader is the metadata key that carries the name of a call from service to service.

@@ -66,13 +66,25 @@ func Setup(ctx context.Context, o Options) (shutdown func(context.Context) error
 		if err != nil {
 			return nil, err
 		}
-		p := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
+		p := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res), sdkmetric.WithView(views()...))
 		stops = append(stops, p.Shutdown)
 		otel.SetMeterProvider(p)
 	}
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	enabled.Store(true)
 	return end, nil
+}
+
+// views keep from the metrics of HTTP what callers can make up, the name of the host, and the sizes of bodies, which nobody
+// looks at.
+func views() []sdkmetric.View {
+	drop := sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}
+	return []sdkmetric.View{
+		sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.body.size"}, drop),
+		sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.response.body.size"}, drop),
+		sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"},
+			sdkmetric.Stream{AttributeFilter: attribute.NewDenyKeysFilter("server.address", "server.port")}),
+	}
 }
 
 // describe lets what the environment says win over what the program says of itself.
