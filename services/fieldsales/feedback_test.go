@@ -15,14 +15,14 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 )
 
-// caughtUp waits until field sales has taken in that a customer left, which is the last that customer success tells.
-func (h *house) caughtUp(t *testing.T) {
+// caughtUp waits until field sales has taken in the last that customer success tells, which is of a kind.
+func (h *house) caughtUp(t *testing.T, kind pb.CustomerFeedback_Kind) {
 	t.Helper()
 	viewer, feedback := h.As(t, "viewer", access.RoleViewer), pb.NewCustomerFeedbackServiceClient(h.Conn)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		list, err := feedback.ListCustomerFeedback(viewer, &pb.ListCustomerFeedbackRequest{Kind: pb.CustomerFeedback_KIND_CHURN})
+		list, err := feedback.ListCustomerFeedback(viewer, &pb.ListCustomerFeedbackRequest{Kind: kind})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestFeedbackOfCustomersReachesSellers(t *testing.T) {
 			Subject: "customer/" + customer, SubjectVersion: 2, JourneyID: journey,
 			Data: &customersuccessv1.CustomerChurned{CustomerId: customer, AccountId: won.GetId(), Reason: "NOT_USED"},
 		})
-		h.caughtUp(t)
+		h.caughtUp(t, pb.CustomerFeedback_KIND_CHURN)
 
 		feedback := pb.NewCustomerFeedbackServiceClient(h.Conn)
 		viewer := h.As(t, "viewer", access.RoleViewer)
@@ -77,5 +77,33 @@ func TestFeedbackOfCustomersReachesSellers(t *testing.T) {
 		wantCode(t, err, codes.InvalidArgument)
 		_, err = feedback.ListSimilarCustomerFeedback(viewer, &pb.ListSimilarCustomerFeedbackRequest{OpportunityId: deal.GetId(), PageToken: "x"})
 		wantCode(t, err, codes.InvalidArgument)
+	})
+}
+
+// A handover that came late is told to the seller of the deal, and to no seller of a customer that is merely similar.
+func TestFlaggedCustomerReachesItsSeller(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		closed := must(h.deals.CloseWon(h.seller(t), won(h.verbal(t).GetId())))(t)
+		h.customerSuccess.Tell(t, event.Event{
+			Subject: "customer/" + party.NewID(), SubjectVersion: 2, JourneyID: closed.GetJourneyId(),
+			Data: &customersuccessv1.CustomerFlagged{
+				CustomerId: party.NewID(), AccountId: closed.GetAccountId(), Flag: &customersuccessv1.CustomerFlag{
+					Reason: customersuccessv1.CustomerFlag_REASON_KICKOFF_LATE, HandoffId: closed.GetHandoverId(), RaisedAt: timestamppb.Now(),
+				},
+			},
+		})
+		h.caughtUp(t, pb.CustomerFeedback_KIND_FLAGGED)
+		viewer, feedback := h.As(t, "viewer", access.RoleViewer), pb.NewCustomerFeedbackServiceClient(h.Conn)
+		told := must(feedback.ListCustomerFeedback(viewer, &pb.ListCustomerFeedbackRequest{OpportunityId: closed.GetId()}))(t).GetCustomerFeedback()
+		if len(told) != 1 || told[0].GetReason() != "KICKOFF_LATE" || told[0].GetAccountId() != closed.GetAccountId() {
+			t.Errorf("%v", told)
+		}
+		met := must(h.deals.CreateOpportunity(h.seller(t), &pb.CreateOpportunityRequest{
+			AccountId: must(h.accounts.CreateAccount(h.seller(t), &pb.CreateAccountRequest{Name: "株式会社乙", Industry: "IT", Employees: 120}))(t).GetId(),
+			Name:      "乙", Type: pb.Opportunity_TYPE_NEW,
+		}))(t)
+		if similar := must(feedback.ListSimilarCustomerFeedback(viewer, &pb.ListSimilarCustomerFeedbackRequest{OpportunityId: met.GetId()}))(t); len(similar.GetCustomerFeedback()) != 0 {
+			t.Errorf("%v", similar)
+		}
 	})
 }

@@ -24,7 +24,7 @@ func build(b *department.Base) error {
 	fieldsalesv1.RegisterAccountServiceServer(b.Server, &account.Server{DB: b.DB, Book: accounts, Summary: feedback.OfAccount})
 	fieldsalesv1.RegisterOpportunityServiceServer(b.Server, deals)
 	fieldsalesv1.RegisterCustomerFeedbackServiceServer(b.Server, &feedback.Server{DB: b.DB})
-	b.Subscribe((&feedback.Follower{Clock: b.Clock}).Subscription())
+	b.Subscribe((&feedback.Follower{Clock: b.Clock, Handoffs: b.Handoffs}).Subscription())
 	for _, kind := range deals.Kinds() {
 		b.Handoffs.Register(kind)
 	}

@@ -19,6 +19,7 @@ const (
 	handoverQuality = fieldsalesv1.CustomerFeedback_KIND_HANDOVER_QUALITY
 	churn           = fieldsalesv1.CustomerFeedback_KIND_CHURN
 	comeback        = fieldsalesv1.CustomerFeedback_KIND_RETURN
+	flagged         = fieldsalesv1.CustomerFeedback_KIND_FLAGGED
 )
 
 // bits are kinds as tables hold them: bit n for value n.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,9 +12,11 @@ import (
 	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/account"
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/contract"
+	"github.com/tasuki-project/tasuki/services/fieldsales/internal/opportunity"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
@@ -23,7 +26,13 @@ import (
 )
 
 // Follower takes in what customer success tells.
-type Follower struct{ Clock clock.Clock }
+type Follower struct {
+	Clock clock.Clock
+	// Handoffs is the ledger, which knows of which deal a handover is.
+	Handoffs interface {
+		Get(ctx context.Context, tx store.Tx, handoffID string) (*handoffv1.Handoff, error)
+	}
+}
 
 // Subscription reads the feed of customer success.
 func (f *Follower) Subscription() event.Subscription {
@@ -32,6 +41,7 @@ func (f *Follower) Subscription() event.Subscription {
 		Types: []string{
 			"tasuki.customersuccess.v1.CustomerFeedbackRecorded", "tasuki.customersuccess.v1.HandoverQualityRated",
 			"tasuki.customersuccess.v1.CustomerChurned", "tasuki.customersuccess.v1.CustomerStateChanged",
+			"tasuki.customersuccess.v1.CustomerFlagged",
 		},
 	}
 }
@@ -75,6 +85,12 @@ func (f *Follower) Heard(ctx context.Context, tx store.Tx, ev *feedv1.Event) err
 			return nil
 		}
 		r.CustomerId, r.AccountId, r.Kinds, r.Text, r.At = e.GetCustomerId(), e.GetAccountId(), []Kind{comeback}, e.GetNote(), ev.GetAt()
+	case *customersuccessv1.CustomerFlagged:
+		r.CustomerId, r.AccountId, r.Kinds, r.At = e.GetCustomerId(), e.GetAccountId(), []Kind{flagged}, ev.GetAt()
+		r.Reason = strings.TrimPrefix(e.GetFlag().GetReason().String(), "REASON_")
+		if r.OpportunityId, err = f.deal(ctx, tx, e.GetFlag().GetHandoffId()); err != nil {
+			return err
+		}
 	default:
 		return nil
 	}
@@ -84,6 +100,16 @@ func (f *Follower) Heard(ctx context.Context, tx store.Tx, ev *feedv1.Event) err
 	}
 	save(tx, r, revision, profile, f.Clock.Now())
 	return nil
+}
+
+// deal is the one that a handoff handed over; empty when the handoff is not known here.
+func (f *Follower) deal(ctx context.Context, tx store.Tx, handoffID string) (string, error) {
+	h, err := f.Handoffs.Get(ctx, tx, handoffID)
+	if errors.Is(err, problem.NotFound("", "")) {
+		return "", nil
+	}
+	id, _ := strings.CutPrefix(h.GetSenderSubject(), opportunity.SubjectPrefix)
+	return id, err
 }
 
 // profile completes the record: its account by the id that counts here, and by what it is found as similar.
@@ -109,6 +135,9 @@ func (f *Follower) profile(ctx context.Context, tx store.Tx, r *fieldsalesv1.Cus
 				}
 			}
 		}
+	}
+	if slices.Contains(r.GetKinds(), flagged) {
+		return Profile{}, nil // of no use to the sellers of other customers
 	}
 	return NewProfile(r.GetIndustry(), r.GetEmployees(), r.GetProducts()...), nil
 }

@@ -47,6 +47,8 @@ const (
 	CustomerFeedback_KIND_CHURN CustomerFeedback_Kind = 5
 	// The customer came back after it had left.
 	CustomerFeedback_KIND_RETURN CustomerFeedback_Kind = 6
+	// Our handover came late, or its kickoff: the customer is flagged at customer success.
+	CustomerFeedback_KIND_FLAGGED CustomerFeedback_Kind = 7
 )
 
 // Enum value maps for CustomerFeedback_Kind.
@@ -59,6 +61,7 @@ var (
 		4: "KIND_HANDOVER_QUALITY",
 		5: "KIND_CHURN",
 		6: "KIND_RETURN",
+		7: "KIND_FLAGGED",
 	}
 	CustomerFeedback_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":      0,
@@ -68,6 +71,7 @@ var (
 		"KIND_HANDOVER_QUALITY": 4,
 		"KIND_CHURN":            5,
 		"KIND_RETURN":           6,
+		"KIND_FLAGGED":          7,
 	}
 )
 
@@ -170,7 +174,7 @@ type CustomerFeedback struct {
 	AccountName string `protobuf:"bytes,5,opt,name=account_name,json=accountName,proto3" json:"account_name,omitempty"`
 	// The journey it belongs to.
 	JourneyId string `protobuf:"bytes,6,opt,name=journey_id,json=journeyId,proto3" json:"journey_id,omitempty"`
-	// The deal whose handover was rated; empty for everything else.
+	// The deal whose handover was rated or flagged; empty for everything else.
 	OpportunityId string `protobuf:"bytes,7,opt,name=opportunity_id,json=opportunityId,proto3" json:"opportunity_id,omitempty"`
 	// What was said, or the note of the rating or of the churn.
 	Text string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
@@ -180,7 +184,7 @@ type CustomerFeedback struct {
 	LateGaps []string `protobuf:"bytes,10,rep,name=late_gaps,json=lateGaps,proto3" json:"late_gaps,omitempty"`
 	// What we promised and cannot be kept.
 	BrokenPromises []string `protobuf:"bytes,11,rep,name=broken_promises,json=brokenPromises,proto3" json:"broken_promises,omitempty"`
-	// Reason code of the churn.
+	// Reason code of the churn, or of the flag: `HANDOVER_LATE` or `KICKOFF_LATE`.
 	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Who said it; not set when not known.
 	SaidBy *v1.Person `protobuf:"bytes,13,opt,name=said_by,json=saidBy,proto3" json:"said_by,omitempty"`
@@ -454,7 +458,7 @@ type ListCustomerFeedbackRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only of this account, by any id under which the company was met.
 	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
-	// Only the ratings of this deal's handover.
+	// Only the ratings and flags of this deal's handover.
 	OpportunityId string `protobuf:"bytes,4,opt,name=opportunity_id,json=opportunityId,proto3" json:"opportunity_id,omitempty"`
 	// Only what is about this.
 	Kind CustomerFeedback_Kind `protobuf:"varint,5,opt,name=kind,proto3,enum=tasuki.fieldsales.v1.CustomerFeedback_Kind" json:"kind,omitempty"`
@@ -741,7 +745,7 @@ var File_tasuki_fieldsales_v1_customer_feedback_proto protoreflect.FileDescripto
 
 const file_tasuki_fieldsales_v1_customer_feedback_proto_rawDesc = "" +
 	"\n" +
-	",tasuki/fieldsales/v1/customer_feedback.proto\x12\x14tasuki.fieldsales.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x19tasuki/type/v1/type.proto\"\x86\a\n" +
+	",tasuki/fieldsales/v1/customer_feedback.proto\x12\x14tasuki.fieldsales.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x19tasuki/type/v1/type.proto\"\x98\a\n" +
 	"\x10CustomerFeedback\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12A\n" +
 	"\x05kinds\x18\x02 \x03(\x0e2+.tasuki.fieldsales.v1.CustomerFeedback.KindR\x05kinds\x12\x1f\n" +
@@ -764,7 +768,7 @@ const file_tasuki_fieldsales_v1_customer_feedback_proto_rawDesc = "" +
 	"\bindustry\x18\x0f \x01(\tR\bindustry\x12\x1c\n" +
 	"\temployees\x18\x10 \x01(\x05R\temployees\x12\x1a\n" +
 	"\bproducts\x18\x11 \x03(\tR\bproducts\x12F\n" +
-	"\amatches\x18\x12 \x03(\x0e2,.tasuki.fieldsales.v1.CustomerFeedback.MatchR\amatches\"\x99\x01\n" +
+	"\amatches\x18\x12 \x03(\x0e2,.tasuki.fieldsales.v1.CustomerFeedback.MatchR\amatches\"\xab\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -774,7 +778,8 @@ const file_tasuki_fieldsales_v1_customer_feedback_proto_rawDesc = "" +
 	"\x15KIND_HANDOVER_QUALITY\x10\x04\x12\x0e\n" +
 	"\n" +
 	"KIND_CHURN\x10\x05\x12\x0f\n" +
-	"\vKIND_RETURN\x10\x06\"U\n" +
+	"\vKIND_RETURN\x10\x06\x12\x10\n" +
+	"\fKIND_FLAGGED\x10\a\"U\n" +
 	"\x05Match\x12\x15\n" +
 	"\x11MATCH_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eMATCH_INDUSTRY\x10\x01\x12\x0e\n" +
