@@ -69,6 +69,14 @@ e2e: build $(BIN)/testcount ## run the scenarios in one process, and over separa
 	[ "$$running" = running ] || trap 'tools/postgres.sh stop' EXIT; \
 	$(BIN)/testcount -modules e2e $(TESTCOUNT) -- -count=1 -timeout 20m ./...
 
+# Brings a PostgreSQL of its own, to be killed. Without SEED, every run hurts in other ways. Logs are in .cache/faults.
+.PHONY: faults
+faults: build ## kill, stop, cut and slow five processes and PostgreSQL while leads flow, then compare the books; FAULTS=n SEED=s
+	@tools/postgres.sh install
+	@mkdir -p "$(CACHE)/faults"
+	@cd e2e && TASUKI_BIN="$(ROOT)/bin" TASUKI_REQUIRE_POSTGRES=1 TASUKI_FAULTS=$(or $(FAULTS),200) TASUKI_FAULTS_SEED=$(SEED) \
+	go test -count=1 -timeout 40m -v -artifacts -outputdir "$(CACHE)/faults" -run '^TestFaults$$' ./faults
+
 .PHONY: bench
 bench: build ## run the benchmarks on both engines; BENCH=regexp BENCHTIME=5s
 	@running=$$(tools/postgres.sh status --durable || true); \

@@ -58,6 +58,7 @@ stage build 'make build' make build
 stage test 'make test-postgres RACE=1' make test RACE=1 WITHOUT=e2e   # a stage of its own
 stage sim 'make sim' make sim
 stage e2e 'make e2e' make e2e
+stage faults 'make faults FAULTS=20, with the SEED that it printed' make faults FAULTS=20
 stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_from_clone
 
 printf '\n=== summary\n'

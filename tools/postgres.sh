@@ -4,6 +4,7 @@
 #   tools/postgres.sh start [--durable]   start it if it does not run yet, and print its DSN
 #   tools/postgres.sh dsn | stop | status [--durable]
 #   tools/postgres.sh database NAME [--durable]   start it, and make the database if there is none
+#   tools/postgres.sh install             only see to it that the server's programs are there
 #
 # Without --durable it is for tests: it does not wait for the disk, and `stop` deletes it. The durable one is apart from
 # that: it waits for the disk as in production, and keeps its data in .data/postgres.
@@ -47,6 +48,8 @@ install_programs() {
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >&2
 }
 
+have_programs() { find_programs || { install_programs; find_programs; }; }
+
 is_running() {
   [ -r "$state" ] || return 1
   # shellcheck disable=SC1090
@@ -60,7 +63,7 @@ start() {
   local speed=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
   [ -n "$durable" ] && speed=()
   if is_running; then print_dsn; return; fi
-  find_programs || { install_programs; find_programs; }
+  have_programs
   dir="$home"
   # What a test server that was killed leaves behind cannot be trusted.
   if [ -z "$durable" ]; then rm -rf "$dir"; fi
@@ -114,8 +117,9 @@ database() {
 case "${1:-}" in
   start) start ;;
   stop) stop ;;
+  install) have_programs ;;
   database) database "$2" ;;
   dsn) is_running || { say "it does not run; start it by: tools/postgres.sh start ${2:-}"; exit 1; }; print_dsn ;;
   status) if is_running; then echo running; else echo stopped; exit 3; fi ;;
-  *) say "usage: tools/postgres.sh start | dsn | status | stop | database NAME [--durable]"; exit 2 ;;
+  *) say "usage: tools/postgres.sh start | dsn | status | stop | install | database NAME [--durable]"; exit 2 ;;
 esac

@@ -1,9 +1,7 @@
 package scenario
 
 import (
-	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -83,7 +81,7 @@ func EveryHandoffOnce(t *testing.T, r *Relay) {
 }
 
 // Ledger is one side of all handoffs of a kind, by id.
-func Ledger(t *testing.T, desk rest.Client, box string, kind handoffv1.Kind) map[string]*handoffv1.Handoff {
+func Ledger(t testing.TB, desk rest.Client, box string, kind handoffv1.Kind) map[string]*handoffv1.Handoff {
 	t.Helper()
 	found := map[string]*handoffv1.Handoff{}
 	query := url.Values{"box": {box}, "kind": {kind.String()}}
@@ -98,24 +96,15 @@ func Ledger(t *testing.T, desk rest.Client, box string, kind handoffv1.Kind) map
 	return found
 }
 
-// All reads every page of a list.
+// All reads every page of a list, which must work.
 func All[P interface {
 	proto.Message
 	GetNextPageToken() string
 	*M
-}, M any](t *testing.T, c rest.Client, path string, take func(P),
+}, M any](t testing.TB, c rest.Client, path string, take func(P),
 ) {
 	t.Helper()
-	separator := "?"
-	if strings.Contains(path, "?") {
-		separator = "&"
-	}
-	for token := ""; ; {
-		page := P(new(M))
-		c.Must(t, http.MethodGet, path+separator+"pageSize=500&pageToken="+url.QueryEscape(token), nil, page)
-		take(page)
-		if token = page.GetNextPageToken(); token == "" {
-			return
-		}
+	if err := rest.Pages(t.Context(), c, path, take); err != nil {
+		t.Fatalf("%s%s: %s", c.URL, path, rest.Explain(err))
 	}
 }

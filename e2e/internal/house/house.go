@@ -4,6 +4,7 @@ package house
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -93,7 +94,7 @@ func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
 	}
 	h := &House{t: t, bin: BinDir(t), Data: t.TempDir(), GRPC: map[string]string{}, Programs: map[string]*Program{}}
 	for _, d := range departments {
-		h.GRPC[d.name] = FreeAddress(t)
+		h.GRPC[d.name] = LastingAddress(t)
 	}
 	peers := func(program string) []string {
 		var flags []string
@@ -108,7 +109,7 @@ func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
 		Run(t, filepath.Join(h.bin, d.program), "migrate", "--dsn", dsns[d.program])
 		h.add(d.program, h.GRPC[d.name], append(peers(d.program), "--dsn", w.Database(d.program, dsns[d.program])))
 	}
-	h.add("gateway", FreeAddress(t), peers("gateway"))
+	h.add("gateway", LastingAddress(t), peers("gateway"))
 	h.URL = "http://" + h.Programs["gateway"].Address
 	for _, p := range h.Programs {
 		if err := p.Start(); err != nil {
@@ -237,6 +238,22 @@ func FreeAddress(t testing.TB) string {
 	}
 	defer func() { _ = l.Close() }() // only the number is wanted
 	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port)
+}
+
+// LastingAddress is a loopback address that nobody listens on, for what ends and comes back: the system does not give its
+// port to a connection meanwhile.
+func LastingAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.N(12000))
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			_ = l.Close() // only the number is wanted
+			return address
+		}
+	}
+	t.Fatal("no free port between 20000 and 32000")
+	return ""
 }
 
 // Running is a House that somebody else has started, with its data folder.

@@ -42,7 +42,7 @@ func StartPostgres(t testing.TB) *Postgres {
 		}
 		t.Skipf("needs PostgreSQL's programs: %v", err)
 	}
-	s := &Postgres{Address: FreeAddress(t), program: filepath.Join(programs, "postgres")}
+	s := &Postgres{Address: LastingAddress(t), program: filepath.Join(programs, "postgres")}
 	s.DSN = "postgres://postgres@" + s.Address + "/postgres?sslmode=disable"
 	// Not in t.TempDir: another user could not enter it.
 	if s.dir, err = os.MkdirTemp("", "tasuki-postgres-"); err != nil {

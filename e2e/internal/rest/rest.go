@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -83,6 +85,29 @@ func (c Client) Must(t testing.TB, method, path string, in, out proto.Message, h
 	t.Helper()
 	if err := c.Call(t.Context(), method, path, in, out, headers...); err != nil {
 		t.Fatalf("%s %s: %v", method, path, Explain(err))
+	}
+}
+
+// Pages reads every page of a list.
+func Pages[P interface {
+	proto.Message
+	GetNextPageToken() string
+	*M
+}, M any](ctx context.Context, c Client, path string, take func(P),
+) error {
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	for token := ""; ; {
+		page := P(new(M))
+		if err := c.Call(ctx, http.MethodGet, path+separator+"pageSize=500&pageToken="+url.QueryEscape(token), nil, page); err != nil {
+			return err
+		}
+		take(page)
+		if token = page.GetNextPageToken(); token == "" {
+			return nil
+		}
 	}
 }
 
