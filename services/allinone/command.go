@@ -40,6 +40,8 @@ type Server struct {
 	Listen config.Address `help:"Address to serve HTTP on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	DSN    string         `name:"dsn" help:"PostgreSQL for all departments, with {department} where its database name has the department's; empty is a SQLite file per department in the data folder." placeholder:"DSN"`
 	Door   gateway.Door   `embed:"" prefix:"door-" group:"door"`
+
+	APIKeysDSN string `name:"api-keys-dsn" help:"Database of API keys; empty is a SQLite file in the data folder." placeholder:"DSN"`
 }
 
 // Check looks at the settings that depend on one another.
@@ -128,8 +130,12 @@ func (s *Server) serve(ctx context.Context, ready func(address string, took time
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	keys, err := s.keys(ctx, identity, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	system, err := Open(ctx, Options{
-		Database: func(d access.Department) string { return database(s.DSN, s.Data, d) },
+		Keys: keys, Database: func(d access.Department) string { return database(s.DSN, s.Data, d) },
 		Identity: identity.Service, Verifier: identity.Verifier, Door: s.Door, TLS: encrypt, Logger: logger,
 	})
 	if err != nil {
@@ -154,6 +160,22 @@ func (s *Server) serve(ctx context.Context, ready func(address string, took time
 		return err
 	}
 	return nil
+}
+
+// keys opens the API keys. In production they need a key of their own, and are off without.
+func (s *Server) keys(ctx context.Context, identity *config.Identity, logger *slog.Logger) (*gateway.Keys, error) {
+	issuer, err := identity.Machines()
+	if err != nil {
+		if s.APIKeysDSN == "" {
+			return nil, nil
+		}
+		return nil, err
+	}
+	dsn := s.APIKeysDSN
+	if dsn == "" {
+		dsn = "sqlite:" + filepath.Join(s.Data, "gateway.db")
+	}
+	return gateway.OpenKeys(ctx, gateway.KeyOptions{DSN: dsn, Migrate: true, Issuer: issuer, Verifier: identity.Verifier, Logger: logger})
 }
 
 // errDone ends a program that has done its work.

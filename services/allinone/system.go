@@ -38,6 +38,8 @@ type Options struct {
 	Identity func(access.Department) (credentials.PerRPCCredentials, error)
 	Verifier *access.Verifier
 	Door     gateway.Door
+	// Keys are the API keys, which the System takes over; nil knows none.
+	Keys *gateway.Keys
 	// TLS encrypts the gateway's port; nil leaves it plain.
 	TLS *tls.Config
 	Logger   *slog.Logger
@@ -49,11 +51,12 @@ type System struct {
 	networks map[access.Department]*rpc.Loopback
 	conns    []*grpc.ClientConn
 	gateway  *gateway.Gateway
+	keys     *gateway.Keys
 }
 
 // Open opens and migrates the databases and puts everything together.
 func Open(ctx context.Context, o Options) (*System, error) {
-	s := &System{networks: map[access.Department]*rpc.Loopback{}}
+	s := &System{keys: o.Keys, networks: map[access.Department]*rpc.Loopback{}}
 	for _, d := range Definitions() {
 		s.networks[d.Name] = rpc.InProcess()
 	}
@@ -97,7 +100,7 @@ func (s *System) open(ctx context.Context, o Options) error {
 	}
 	s.gateway, err = gateway.New(ctx, gateway.Options{
 		Departments: conns, Verifier: o.Verifier, BodyBytes: o.Door.BodyBytes, UploadBytes: o.Door.UploadBytes,
-		AllowedOrigins: o.Door.AllowedOrigins, TLS: o.TLS, Logger: o.Logger,
+		AllowedOrigins: o.Door.AllowedOrigins, Keys: o.Keys, TLS: o.TLS, Logger: o.Logger,
 	})
 	return err
 }
@@ -128,6 +131,9 @@ func (s *System) AddTo(group *lifecycle.Group, listener net.Listener) {
 		}
 		group.OnReady(s.services[i].SetServing)
 	}
+	if s.keys != nil {
+		group.Add(s.keys.Part())
+	}
 	group.Add(s.gateway.Part(listener))
 }
 
@@ -137,6 +143,9 @@ func (s *System) Close() error {
 		if service != nil {
 			service.Close()
 		}
+	}
+	if s.keys != nil {
+		return errors.Join(s.keys.Close(), s.closeConns())
 	}
 	return s.closeConns()
 }

@@ -20,6 +20,7 @@ import (
 
 type cli struct {
 	Serve       serveCmd   `cmd:"" default:"withargs" help:"Serve the gateway (the default)."`
+	Migrate     migrateCmd `cmd:"" help:"Bring the database of API keys up to date and end."`
 	Healthcheck healthCmd  `cmd:"" help:"Ask a running gateway whether it answers; for container health checks."`
 	Version     versionCmd `cmd:"" help:"Print the version."`
 }
@@ -36,6 +37,11 @@ type serveCmd struct {
 	Listen config.Address `help:"Address to serve HTTP on." default:"${listen}" placeholder:"HOST:PORT"`
 	Peers  config.Peers   `embed:"" prefix:"peer-" group:"peers"`
 	Door   Door           `embed:"" prefix:"door-" group:"door"`
+	Keys   KeyFlags       `embed:"" prefix:"api-keys-" group:"api keys"`
+}
+
+type migrateCmd struct {
+	Keys KeyFlags `embed:"" prefix:"api-keys-" group:"api keys"`
 }
 
 type healthCmd struct {
@@ -86,8 +92,12 @@ func (c *serveCmd) Run() error {
 		return err
 	}
 	defer func() { _ = peers.Close() }() // the process ends
+	keys, err := openKeys(ctx, identity, c.Keys, logger)
+	if err != nil {
+		return err
+	}
 	gw, err := New(ctx, Options{
-		Departments: peers.Conns(), Verifier: identity.Verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
+		Keys: keys, Departments: peers.Conns(), Verifier: identity.Verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
 		AllowedOrigins: c.Door.AllowedOrigins, TLS: encrypt, Logger: logger,
 	})
 	if err != nil {
@@ -99,10 +109,27 @@ func (c *serveCmd) Run() error {
 	}
 	group := lifecycle.New(lifecycle.Options{Logger: logger, DrainDelay: c.Shutdown.Drain, StopTimeout: c.Shutdown.Timeout})
 	group.Add(lifecycle.Part{Name: "telemetry", Stop: endTelemetry})
+	if keys != nil {
+		group.Add(keys.Part())
+	}
 	group.Add(gw.Part(listener))
 	logger.Info("serving", "component", "gateway", "listen", listener.Addr().String(), "version", version.Version)
 	return group.Run(ctx)
 }
+
+// openKeys opens the API keys when they are switched on.
+func openKeys(ctx context.Context, identity *config.Identity, f KeyFlags, logger *slog.Logger) (*Keys, error) {
+	if f.DSN == "" {
+		return nil, nil
+	}
+	issuer, err := identity.Machines()
+	if err != nil {
+		return nil, err
+	}
+	return OpenKeys(ctx, KeyOptions{DSN: f.DSN, Migrate: f.AutoMigrate, Issuer: issuer, Verifier: identity.Verifier, Logger: logger})
+}
+
+func (c *migrateCmd) Run() error { return migrateKeys(c.Keys.DSN) }
 
 func (c *healthCmd) Run() error { return CheckHealth(string(c.Listen), c.TLS) }
 

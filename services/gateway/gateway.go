@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -41,6 +42,8 @@ type Options struct {
 	BodyBytes, UploadBytes int64
 	// AllowedOrigins for browsers on other hosts, for instance `https://app.example.com`; empty allows none.
 	AllowedOrigins []string
+	// Keys are the API keys; nil knows none.
+	Keys *Keys
 	// TLS encrypts the port; nil leaves it plain.
 	TLS *tls.Config
 	// Logger is told of callers who are turned away; nil logs nothing.
@@ -90,12 +93,19 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 			continue
 		}
 		names = append(names, string(d))
-		if err := mount(ctx, root, d, upstream.New(draining, upstream.Options{Department: d, Verifier: o.Verifier, Logger: o.Logger}, conn), int(o.UploadBytes)); err != nil {
+		if err := mountDepartment(ctx, root, d, o.upstream(draining, d, conn), int(o.UploadBytes)); err != nil {
 			return nil, err
 		}
 	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("gateway: no department is configured; name at least one, for instance --peer-marketing=127.0.0.1:9001")
+	}
+	if o.Keys != nil {
+		names = append(names, string(Self))
+		services := servicesIn(gatewayPackage)
+		if err := mount(ctx, root, string(Self), services, services, o.upstream(draining, Self, o.Keys.conn), int(o.BodyBytes)); err != nil {
+			return nil, err
+		}
 	}
 	if err := docs.Register(root, names); err != nil {
 		return nil, err
@@ -117,14 +127,26 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	})), nil
 }
 
-// mount puts one department under its prefix: REST at /<department>/v1/…, Connect and gRPC-Web at
-// /<department>/<service>/<method>. Services that only this department has are also at /<service>/<method>, where plain
-// gRPC clients look for them.
-func mount(ctx context.Context, root *http.ServeMux, d access.Department, conn grpc.ClientConnInterface, maxBytes int) error {
+// upstream is the way to a department, or to the gateway's own service.
+func (o Options) upstream(draining context.Context, d access.Department, conn grpc.ClientConnInterface) *upstream.Conn {
+	to := upstream.Options{Department: d, Verifier: o.Verifier, Logger: o.Logger}
+	if o.Keys != nil {
+		to.Exchange = o.Keys.exchange.Token
+	}
+	return upstream.New(draining, to, conn)
+}
+
+func mountDepartment(ctx context.Context, root *http.ServeMux, d access.Department, conn grpc.ClientConnInterface, maxBytes int) error {
 	services, err := servicesOf(d)
 	if err != nil {
 		return err
 	}
+	return mount(ctx, root, string(d), services, servicesIn(d.Package()), conn, maxBytes)
+}
+
+// mount puts services under a prefix: REST at /<prefix>/v1/…, Connect and gRPC-Web at /<prefix>/<service>/<method>. Those
+// that nobody else has are also at /<service>/<method>, where plain gRPC clients look for them.
+func mount(ctx context.Context, root *http.ServeMux, name string, services, own []protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, maxBytes int) error {
 	var rests []rest.Registration
 	connects := http.NewServeMux()
 	for _, s := range services {
@@ -132,7 +154,7 @@ func mount(ctx context.Context, root *http.ServeMux, d access.Department, conn g
 		if r, ok := registrations[s.FullName()]; ok {
 			rests = append(rests, r)
 		}
-		if string(s.ParentFile().Package()) == d.Package() {
+		if slices.Contains(own, s) {
 			bridge.Register(root, s, conn, maxBytes)
 		}
 	}
@@ -140,7 +162,7 @@ func mount(ctx context.Context, root *http.ServeMux, d access.Department, conn g
 	if err != nil {
 		return err
 	}
-	prefix := "/" + string(d)
+	prefix := "/" + name
 	root.Handle(prefix+"/", http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/tasuki.") {
 			connects.ServeHTTP(w, r)
@@ -159,16 +181,25 @@ func servicesOf(d access.Department) ([]protoreflect.ServiceDescriptor, error) {
 	var found []protoreflect.ServiceDescriptor
 	packages := append([]string{d.Package()}, shared...)
 	for _, p := range packages {
-		before := len(found)
-		protoregistry.GlobalFiles.RangeFilesByPackage(protoreflect.FullName(p), func(f protoreflect.FileDescriptor) bool {
-			for i := range f.Services().Len() {
-				found = append(found, f.Services().Get(i))
-			}
-			return true
-		})
-		if len(found) == before {
+		in := servicesIn(p)
+		if len(in) == 0 {
 			return nil, fmt.Errorf("gateway: no service of package %s is linked in", p)
 		}
+		found = append(found, in...)
 	}
 	return found, nil
+}
+
+// gatewayPackage holds the gateway's own service.
+const gatewayPackage = "tasuki.gateway.v1"
+
+func servicesIn(pkg string) []protoreflect.ServiceDescriptor {
+	var found []protoreflect.ServiceDescriptor
+	protoregistry.GlobalFiles.RangeFilesByPackage(protoreflect.FullName(pkg), func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			found = append(found, f.Services().Get(i))
+		}
+		return true
+	})
+	return found
 }

@@ -10,6 +10,7 @@ import (
 	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	gatewayv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/gateway/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	jobsv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/jobs/v1"
@@ -37,6 +38,7 @@ var registrations = map[protoreflect.FullName]rest.Registration{
 	"tasuki.feed.v1.SubscriptionService":           register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),
 	"tasuki.marketing.v1.PersonService":            register(marketingv1.RegisterPersonServiceHandlerClient, marketingv1.NewPersonServiceClient),
 	"tasuki.party.v1.ContactService":               register(partyv1.RegisterContactServiceHandlerClient, partyv1.NewContactServiceClient),
+	"tasuki.gateway.v1.ApiKeyService":             register(gatewayv1.RegisterApiKeyServiceHandlerClient, gatewayv1.NewApiKeyServiceClient),
 	"tasuki.jobs.v1.DeadLetterService":             register(jobsv1.RegisterDeadLetterServiceHandlerClient, jobsv1.NewDeadLetterServiceClient),
 }
 

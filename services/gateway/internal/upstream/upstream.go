@@ -8,12 +8,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/tasuki-project/tasuki/services/gateway/internal/apikey"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
@@ -29,6 +31,8 @@ type Options struct {
 	Department access.Department
 	// Verifier checks tokens before a call leaves.
 	Verifier *access.Verifier
+	// Exchange gives the token that stands for an API key; nil knows no keys.
+	Exchange func(ctx context.Context, key string) (token string, err error)
 	// Logger is told of callers who are turned away.
 	Logger *slog.Logger
 }
@@ -83,7 +87,12 @@ func (c *Conn) admit(ctx context.Context, method string) (context.Context, error
 		return nil, problem.Status(ctx, err).Err()
 	}
 	if access.IsPublic(rule) {
-		return ctx, nil
+		return withoutKey(ctx, md), nil
+	}
+	ctx, md, err = c.exchange(ctx, md)
+	if err != nil {
+		c.turnAway(ctx, method, err)
+		return nil, problem.Status(ctx, err).Err()
 	}
 	asked, err := c.Verifier.Authenticate(ctx, first(md, "authorization"))
 	if err == nil {
@@ -95,6 +104,40 @@ func (c *Conn) admit(ctx context.Context, method string) (context.Context, error
 		return nil, problem.Status(ctx, err).Err()
 	}
 	return ctx, nil
+}
+
+// exchange puts the token that stands for an API key in its place: keys go no further than here.
+func (c *Conn) exchange(ctx context.Context, md metadata.MD) (context.Context, metadata.MD, error) {
+	key, ok := keyIn(md)
+	if !ok {
+		return ctx, md, nil
+	}
+	if c.Exchange == nil {
+		return ctx, md, problem.TokenInvalid(errors.New("there are no API keys here"))
+	}
+	token, err := c.Exchange(ctx, key)
+	if err != nil {
+		return ctx, md, err
+	}
+	md = md.Copy()
+	md.Set("authorization", "Bearer "+token)
+	return metadata.NewOutgoingContext(ctx, md), md, nil
+}
+
+// withoutKey lets the holder of a key through a public door, as the stranger that everybody is there.
+func withoutKey(ctx context.Context, md metadata.MD) context.Context {
+	if _, ok := keyIn(md); !ok {
+		return ctx
+	}
+	md = md.Copy()
+	md.Delete("authorization")
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
+func keyIn(md metadata.MD) (key string, ok bool) {
+	scheme, raw, _ := strings.Cut(first(md, "authorization"), " ")
+	raw = strings.TrimSpace(raw)
+	return raw, strings.EqualFold(scheme, "bearer") && apikey.Is(raw)
 }
 
 // turnAway counts and logs a caller who may not, without who that was or what was sent.

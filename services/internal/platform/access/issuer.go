@@ -99,6 +99,11 @@ func EphemeralIssuer(opts ...IssuerOption) *Issuer {
 	return i
 }
 
+// As is an issuer of another name with the same key.
+func (i *Issuer) As(name string) (*Issuer, error) {
+	return NewIssuer(name, i.key, IssueFor(i.audience), IssueAt(i.now))
+}
+
 // Name is the `iss` claim of the tokens.
 func (i *Issuer) Name() string { return i.name }
 

@@ -114,8 +114,8 @@ const (
 	ErrorReason_ERROR_REASON_NOT_OFFERED ErrorReason = 24
 	// The caller went away before the answer was ready. `CANCELLED`.
 	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 25
-	// The API key is good and has the role, but it is limited to certain departments, or to reading. `PERMISSION_DENIED`;
-	// metadata names the limit, `departments` or `read_only`, and what it says.
+	// The API key is good and has the role, but it is limited to certain departments, or to reading, or the call is for
+	// people only. `PERMISSION_DENIED`; metadata names the limit, `departments`, `read_only` or `people_only`, and what it says.
 	//
 	//	{"reason": "KEY_LIMITED", "metadata": {"limit": "departments", "to": "marketing"}}
 	ErrorReason_ERROR_REASON_KEY_LIMITED ErrorReason = 26
