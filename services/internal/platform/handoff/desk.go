@@ -39,7 +39,7 @@ func (d *desk) ListHandoffs(ctx context.Context, req *handoffv1.ListHandoffsRequ
 	if more {
 		w.And("(offered_at, id) < (?, ?)", offeredAt, id)
 	}
-	sql, args := w.Select("SELECT side, version, body FROM handoffs", "ORDER BY offered_at DESC, id DESC LIMIT ?", int64(limit)+1)
+	sql, args := newest(w, stretches(req), int64(limit)+1)
 	found, err := store.Read(ctx, d.e.cfg.DB, func(tx store.Tx) ([]*handoffv1.Handoff, error) {
 		rows, err := store.Select[handoffRow](ctx, tx, sql, args...)
 		if err != nil {
@@ -62,38 +62,6 @@ func (d *desk) ListHandoffs(ctx context.Context, req *handoffv1.ListHandoffsRequ
 		return query.Encode(last.GetOfferedAt().AsTime(), last.GetId())
 	})
 	return &handoffv1.ListHandoffsResponse{Handoffs: found, NextPageToken: next}, nil
-}
-
-func (d *desk) filter(req *handoffv1.ListHandoffsRequest) *store.Where {
-	w := &store.Where{}
-	side := "side"
-	if req.GetOverdue() {
-		side = "(side || '')" // no index: SQLite would read the whole box in the order of the list, where few are overdue
-	}
-	switch req.GetBox() {
-	case handoffv1.Box_BOX_INBOX:
-		w.And(side+" = ?", string(In))
-	case handoffv1.Box_BOX_OUTBOX:
-		w.And(side+" = ?", string(Out))
-	}
-	states := make([]string, len(req.GetStates()))
-	for i, s := range req.GetStates() {
-		states[i] = string(stateOf(s))
-	}
-	w.In(d.e.cfg.DB.Dialect(), "state", states)
-	if req.GetKind() != handoffv1.Kind_KIND_UNSPECIFIED {
-		w.And("kind = ?", kindName(req.GetKind()))
-	}
-	for _, f := range [][2]string{{"queue", req.GetQueue()}, {"assignee", req.GetAssignee()}, {"journey_id", req.GetJourneyId()}} {
-		if f[1] != "" {
-			w.And(f[0]+" = ?", f[1])
-		}
-	}
-	if req.GetOverdue() {
-		now := d.e.cfg.Clock.Now()
-		w.And("state = 'OFFERED' AND accept_due_at < ? OR state = 'ACCEPTED' AND first_action_due_at < ?", now, now)
-	}
-	return w
 }
 
 // GetHandoff implements HandoffDeskService.

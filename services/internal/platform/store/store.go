@@ -75,6 +75,8 @@ type DB struct {
 	be      backend
 	// commits may fail Writes, see WithCommits.
 	commits Commits
+	// statements sees every statement, see WithStatements.
+	statements func(sql string, args []any)
 }
 
 // backend is what an engine has to do.
@@ -107,6 +109,7 @@ type options struct {
 	busyTimeout time.Duration
 	relaxed     bool
 	commits     Commits
+	statements  func(sql string, args []any)
 }
 
 // Option changes how Open opens.
@@ -159,7 +162,7 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.commits = o.commits
+	db.commits, db.statements = o.commits, o.statements
 	return db, nil
 }
 

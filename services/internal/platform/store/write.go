@@ -47,7 +47,7 @@ func Write[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (_ T, 
 
 func writeOnce[T any](ctx context.Context, db *DB, guard Guard, fn func(Tx) (T, error)) (result T, hooks []func(), unique bool, err error) {
 	var none T
-	tx := db.be.begin(ctx, false)
+	tx := db.begin(ctx, false)
 	done := false
 	defer func() {
 		if !done { // an error, a panic or Goexit
@@ -121,7 +121,7 @@ func Read[T any](ctx context.Context, db *DB, fn func(tx Tx) (T, error)) (T, err
 }
 
 func readOnce[T any](ctx context.Context, db *DB, fn func(Tx) (T, error)) (T, []func(), error) {
-	tx := db.be.begin(ctx, true)
+	tx := db.begin(ctx, true)
 	defer tx.rollback()
 	result, err := fn(tx)
 	if err == nil {
