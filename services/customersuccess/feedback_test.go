@@ -8,9 +8,12 @@ import (
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	"github.com/tasuki-project/tasuki/services/customersuccess"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 )
 
@@ -122,6 +125,51 @@ func TestBadFeedback(t *testing.T) {
 		} {
 			if err := tt.call(); reason(err) != tt.want {
 				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// An erasure finds who is known at a customer by what was said only.
+func TestErasureOfWhoSaidSomething(t *testing.T) {
+	departmenttest.Engines(t, customersuccess.Definition, func(t *testing.T, db departmenttest.Database) {
+		marketing := &departmenttest.Neighbour{Name: access.Marketing}
+		h := &house{House: departmenttest.Run(t, customersuccess.Definition, db, marketing)}
+		h.desk, h.fieldSales = handoffv1.NewHandoffDeskServiceClient(h.Conn), handoffv1.NewHandoffReceiverServiceClient(h.From(t, access.FieldSales, access.CustomerSuccess))
+		ho := offered(nil)
+		h.offer(t, ho)
+		sato := h.As(t, "sato", access.RoleCustomerSuccess)
+		accepted, err := h.desk.AcceptHandoff(sato, &handoffv1.AcceptHandoffRequest{Id: ho.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		customer := strings.TrimPrefix(accepted.GetReceiverSubject(), "customer/")
+		feedback, who := pb.NewFeedbackServiceClient(h.Conn), party.NewID()
+		_, err = feedback.CreateNpsResponse(sato, &pb.CreateNpsResponseRequest{
+			CustomerId: customer, Score: proto.Int32(3), Verbatim: "渡辺 三郎です。つながりません。",
+			Respondent: &typev1.Person{Id: who, Name: &typev1.PersonName{Full: "渡辺 三郎"}, Mail: "saburo@tasuki-shoji.example.jp"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := pb.NewCustomerServiceClient(h.Conn).GetCustomer(sato, &pb.GetCustomerRequest{Id: customer})
+		if err != nil || len(c.GetContacts()) != 2 {
+			t.Errorf("who said something became a contact: %v, %v", c.GetContacts(), err)
+		}
+		erasure := party.NewID()
+		marketing.Tell(t, event.Event{
+			Subject: "person/" + who, SubjectVersion: 1,
+			Data: &partyv1.ErasureRequested{ErasureId: erasure, PersonId: who, PersonIds: []string{who}},
+		})
+		departmenttest.WaitFor(t, h.House, h.Conn, func(e *partyv1.ErasureAcknowledged) bool { return e.GetErasureId() == erasure })
+		list, err := feedback.ListNpsResponses(sato, &pb.ListNpsResponsesRequest{CustomerId: customer})
+		if err != nil || len(list.GetNpsResponses()) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		told := departmenttest.WaitFor(t, h.House, h.Conn, func(*pb.NpsResponseRecorded) bool { return true }).GetNpsResponse()
+		for name, n := range map[string]*pb.NpsResponse{"kept": list.GetNpsResponses()[0], "told": told} {
+			if n.GetScore() != 3 || n.GetRespondent().GetMail() != "" || n.GetRespondent().GetName().GetFull() != "" || strings.Contains(n.GetVerbatim(), "渡辺") {
+				t.Errorf("%s: %v", name, n)
 			}
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -92,9 +93,19 @@ func saveContact(tx store.Tx, customerID, role string, p *typev1.Person, now tim
 		customerID, role, key, p.GetId(), store.JSONOf(document[*typev1.Person]{p}), now)
 }
 
+// mentioned is the role of people who are in what is written of a customer, and are no contacts.
+const mentioned = "MENTIONED"
+
+// Mention notes that something that is written of a customer speaks of a person, so that an erasure finds it.
+func Mention(tx store.Tx, customerID string, p *typev1.Person, now time.Time) {
+	saveContact(tx, customerID, mentioned, p, now)
+}
+
 // Contacts are the people that we know at a customer.
 func Contacts(ctx context.Context, tx store.Tx, customerID string) ([]*pb.Contact, error) {
-	rows, err := tx.Query(ctx, `SELECT role, person FROM customer_contacts WHERE customer_id = $1 ORDER BY created_at, role DESC, contact_key`, customerID)
+	rows, err := tx.Query(ctx, `SELECT role, person, (SELECT c.consents FROM person_consents AS c
+		WHERE c.person_id = customer_contacts.person_id) FROM customer_contacts WHERE customer_id = $1
+		AND role <> '`+mentioned+`' ORDER BY created_at, role DESC, contact_key`, customerID)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +114,12 @@ func Contacts(ctx context.Context, tx store.Tx, customerID string) ([]*pb.Contac
 	for rows.Next() {
 		var role string
 		var raw store.JSON[json.RawMessage]
-		if err := rows.Scan(&role, &raw); err != nil {
+		var told store.JSON[[]people.Consent]
+		if err := rows.Scan(&role, &raw, &told); err != nil {
 			return nil, err
 		}
 		p := &pb.Contact{Person: &typev1.Person{}, Role: pb.ContactRole(pb.ContactRole_value["CONTACT_ROLE_"+role])}
+		p.Consents = people.ConsentsProto(told.V)
 		if err := (&document[*typev1.Person]{p.Person}).UnmarshalJSON(raw.V); err != nil {
 			return nil, err
 		}

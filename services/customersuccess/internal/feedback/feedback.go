@@ -33,6 +33,8 @@ type Record struct {
 	ID                    string
 	Type                  Type
 	CustomerID, JourneyID string
+	// Who are the people of whom it speaks.
+	Who []*typev1.Person
 	// Key is what there is one of: the handoff of a rating, the invitation of an NPS answer, the customer of an advocacy.
 	Key string
 	// Revision of the key, from 1.

@@ -50,7 +50,7 @@ func (s *Server) CreateCustomerFeedback(ctx context.Context, req *pb.CreateCusto
 			RecordedBy: access.ActorOf(ctx).Proto(), CreateTime: timestamppb.New(now),
 		}
 		r := Record{
-			ID: f.GetId(), Type: Feedback, CustomerID: c.ID, JourneyID: c.JourneyID, Revision: 1, Kinds: bits(f.GetKinds()...),
+			ID: f.GetId(), Type: Feedback, CustomerID: c.ID, JourneyID: c.JourneyID, Revision: 1, Who: people(f.GetSaidBy()), Kinds: bits(f.GetKinds()...),
 			At: at, Message: f,
 		}
 		if f.GetRating() > 0 {
@@ -60,7 +60,7 @@ func (s *Server) CreateCustomerFeedback(ctx context.Context, req *pb.CreateCusto
 		if err != nil {
 			return nil, err
 		}
-		return f, s.records.Add(ctx, tx, r, "customer-feedback/"+f.GetId(),
+		return f, s.records.Add(ctx, tx, r,
 			&pb.CustomerFeedbackRecorded{CustomerFeedback: f, Company: company, Products: products})
 	})
 }
@@ -72,6 +72,11 @@ func (s *Server) profile(ctx context.Context, tx store.Tx, c *customer.Customer)
 		return nil, nil, err
 	}
 	return c.CompanyProto(), book.Products(), nil
+}
+
+// people are those who are known.
+func people(all ...*typev1.Person) []*typev1.Person {
+	return slices.DeleteFunc(all, func(p *typev1.Person) bool { return p == nil })
 }
 
 func score[N ~int32](n N) *int64 {
@@ -142,7 +147,7 @@ func (s *Server) rate(ctx context.Context, tx store.Tx, customerID string, q *pb
 	return q, s.records.Add(ctx, tx, Record{
 		ID: party.NewID(), Type: HandoverQuality, CustomerID: c.ID, JourneyID: q.GetJourneyId(), Key: q.GetHandoffId(),
 		Revision: int64(q.GetRevision()), Score: score(q.GetScore()), At: now, Message: q,
-	}, "handover-quality/"+q.GetHandoffId(), &pb.HandoverQualityRated{HandoverQuality: q, Company: company, Products: products})
+	}, &pb.HandoverQualityRated{HandoverQuality: q, Company: company, Products: products})
 }
 
 // CreateNpsResponse implements FeedbackService.
@@ -175,9 +180,9 @@ func (s *Server) CreateNpsResponse(ctx context.Context, req *pb.CreateNpsRespons
 			return nil, problem.Exists("nps-response", answered.GetId())
 		}
 		return n, s.records.Add(ctx, tx, Record{
-			ID: n.GetId(), Type: NPS, CustomerID: c.ID, JourneyID: c.JourneyID, Key: n.GetInvitationId(), Revision: 1,
+			ID: n.GetId(), Type: NPS, CustomerID: c.ID, JourneyID: c.JourneyID, Key: n.GetInvitationId(), Revision: 1, Who: people(n.GetRespondent()),
 			Kinds: bits(n.GetCategory()), Score: score(n.GetScore()), At: at, Message: n,
-		}, "nps-response/"+n.GetId(), &pb.NpsResponseRecorded{NpsResponse: n, PersonId: c.PersonID})
+		}, &pb.NpsResponseRecorded{NpsResponse: n, PersonId: c.PersonID})
 	})
 }
 
@@ -222,9 +227,9 @@ func (s *Server) turn(ctx context.Context, customerID string, a *pb.Advocacy) (*
 		a.Id, a.CustomerId, a.AccountId, a.JourneyId = party.NewID(), c.ID, c.AccountID, c.JourneyID
 		a.RecordedBy, a.CreateTime = access.ActorOf(ctx).Proto(), timestamppb.New(now)
 		return a, s.records.Add(ctx, tx, Record{
-			ID: a.GetId(), Type: Advocacy, CustomerID: c.ID, JourneyID: c.JourneyID, Key: c.ID, Revision: int64(a.GetRevision()),
+			ID: a.GetId(), Type: Advocacy, CustomerID: c.ID, JourneyID: c.JourneyID, Key: c.ID, Revision: int64(a.GetRevision()), Who: people(a.GetContact()),
 			Kinds: bits(kind), At: now, Message: a,
-		}, "advocacy/"+c.ID, &pb.AdvocacyChanged{Advocacy: a, PersonId: c.PersonID})
+		}, &pb.AdvocacyChanged{Advocacy: a, PersonId: c.PersonID})
 	})
 }
 
@@ -245,8 +250,9 @@ func (s *Server) CreateReferral(ctx context.Context, req *pb.CreateReferralReque
 			RecordedBy: access.ActorOf(ctx).Proto(), CreateTime: timestamppb.New(now),
 		}
 		return r, s.records.Add(ctx, tx, Record{
-			ID: r.GetId(), Type: Referral, CustomerID: c.ID, JourneyID: c.JourneyID, Revision: 1, At: now, Message: r,
-		}, "referral/"+r.GetId(), &pb.ReferralRecorded{Referral: r, PersonId: c.PersonID})
+			ID: r.GetId(), Type: Referral, CustomerID: c.ID, JourneyID: c.JourneyID, Revision: 1,
+			Who: people(r.GetReferredBy(), r.GetPerson()), At: now, Message: r,
+		}, &pb.ReferralRecorded{Referral: r, PersonId: c.PersonID})
 	})
 }
 
@@ -264,6 +270,6 @@ func (s *Server) CreateFitSignal(ctx context.Context, req *pb.CreateFitSignalReq
 		}
 		return f, s.records.Add(ctx, tx, Record{
 			ID: f.GetId(), Type: Fit, CustomerID: c.ID, JourneyID: c.JourneyID, Revision: 1, Kinds: bits(f.GetFit()), At: now, Message: f,
-		}, "fit-signal/"+f.GetId(), &pb.FitSignalRecorded{FitSignal: f, PersonId: c.PersonID})
+		}, &pb.FitSignalRecorded{FitSignal: f, PersonId: c.PersonID})
 	})
 }

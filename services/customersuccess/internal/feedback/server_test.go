@@ -110,7 +110,7 @@ func TestCustomerFeedback(t *testing.T) {
 			}
 		}
 		subjects, journeys := told(t, r, &pb.CustomerFeedbackRecorded{})
-		if len(subjects) != 5 || subjects[0] != "customer-feedback/"+want[4] || journeys[0] != h.GetJourneyId() {
+		if len(subjects) != 5 || subjects[0] != "feedback/"+want[4] || journeys[0] != h.GetJourneyId() {
 			t.Errorf("told %v of %v", subjects, journeys)
 		}
 		for name, req := range map[string]*pb.CreateCustomerFeedbackRequest{
@@ -190,7 +190,7 @@ func TestHandoverQuality(t *testing.T) {
 			t.Errorf("%v, %v", res, err)
 		}
 		subjects, journeys := told(t, r, &pb.HandoverQualityRated{})
-		if len(subjects) != 3 || subjects[1] != "handover-quality/"+h.GetId() || journeys[2] != further.GetJourneyId() {
+		if len(subjects) != 3 || !strings.HasPrefix(subjects[1], "feedback/") || subjects[0] == subjects[1] || journeys[2] != further.GetJourneyId() {
 			t.Errorf("told %v of %v", subjects, journeys)
 		}
 	})
@@ -253,6 +253,7 @@ func TestAdvocatesReferralsAndFit(t *testing.T) {
 		if _, err := r.Feedback.MarkAdvocate(ctx, &pb.MarkAdvocateRequest{CustomerId: id}); !errors.Is(err, illegal) {
 			t.Errorf("twice: %v", err)
 		}
+		first := a
 		r.Clock.Advance(time.Minute)
 		a, err = r.Feedback.EndAdvocacy(ctx, &pb.EndAdvocacyRequest{CustomerId: id, Note: "担当者の退職"})
 		if err != nil || a.GetIsAdvocate() || a.GetRevision() != 2 {
@@ -287,7 +288,7 @@ func TestAdvocatesReferralsAndFit(t *testing.T) {
 			t.Errorf("%v, %v", res, err)
 		}
 		for want, of := range map[string]proto.Message{
-			"advocacy/" + id: &pb.AdvocacyChanged{}, "referral/" + ref.GetId(): &pb.ReferralRecorded{},
+			"feedback/" + first.GetId(): &pb.AdvocacyChanged{}, "feedback/" + ref.GetId(): &pb.ReferralRecorded{},
 		} {
 			if subjects, journeys := told(t, r, of); len(subjects) == 0 || subjects[0] != want || journeys[0] != h.GetJourneyId() {
 				t.Errorf("told %v of %v", subjects, journeys)

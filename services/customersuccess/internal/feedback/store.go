@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tasuki-project/tasuki/services/customersuccess/internal/customer"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -35,14 +36,20 @@ func parse[M proto.Message](raw json.RawMessage) (M, error) {
 	return m, protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(raw, m)
 }
 
-// Add queues a record with the event that tells of it, under its subject.
-func (s *Store) Add(ctx context.Context, tx store.Tx, r Record, subject string, told proto.Message) error {
+// Add queues a record with the event that tells of it.
+func (s *Store) Add(ctx context.Context, tx store.Tx, r Record, told proto.Message) error {
 	tx.Queue(`INSERT INTO feedback_records (id, type, customer_id, journey_id, record_key, revision, kinds, score, at, record, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		r.ID, string(r.Type), r.CustomerID, r.JourneyID, r.Key, r.Revision, r.Kinds, r.Score, r.At, store.JSONOf(message{r.Message}),
 		s.clock.Now())
-	return s.events.Append(ctx, tx, event.Event{Subject: subject, SubjectVersion: r.Revision, JourneyID: r.JourneyID, Data: told})
+	for _, p := range r.Who {
+		customer.Mention(tx, r.CustomerID, p, s.clock.Now())
+	}
+	return s.events.Append(ctx, tx, event.Event{Subject: Subject(r.ID), SubjectVersion: 1, JourneyID: r.JourneyID, Data: told})
 }
+
+// Subject is how events name a record. Each is a subject of its own: none waits for another.
+func Subject(id string) string { return "feedback/" + id }
 
 // Only lets one transaction at a time add records of a key, and see what the one before has added.
 func (s *Store) Only(tx store.Tx, t Type, key string) { store.Lock(tx, "feedback:"+string(t)+":"+key) }
