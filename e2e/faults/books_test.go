@@ -124,7 +124,7 @@ func (b *books) look(ctx context.Context, c rest.Client) error {
 }
 
 // problems are the contradictions of the books with one another and with the journal, and what is not finished.
-func (b *books) problems(j *journal) []string {
+func (b *books) problems(j *journal) *findings {
 	found := &findings{}
 	for _, text := range b.unwell {
 		found.add("%s", text)
@@ -134,13 +134,17 @@ func (b *books) problems(j *journal) []string {
 		l.check(found)
 	}
 	b.checkEffects(found, j)
-	return found.texts
+	return found
 }
 
-// findings are at most so many texts.
-type findings struct{ texts []string }
+// findings are at most so many texts, and how many there were.
+type findings struct {
+	texts []string
+	count int
+}
 
 func (f *findings) add(format string, args ...any) {
+	f.count++
 	if len(f.texts) < mostWrongs {
 		f.texts = append(f.texts, fmt.Sprintf(format, args...))
 	}

@@ -20,8 +20,10 @@ import (
 const (
 	// visitEvery is how far leads part.
 	visitEvery = 400 * time.Millisecond
-	// settleWithin is how long the people may take to finish everything when nothing is broken any more.
-	settleWithin = 4 * time.Minute
+	// still is how long nothing may happen while something is not finished, although nothing is broken any more.
+	still = 90 * time.Second
+	// settleWithin bounds how long the people may take to finish everything.
+	settleWithin = 10 * time.Minute
 	// defaultFaults are those of a run of all tests.
 	defaultFaults = 5
 )
@@ -129,20 +131,24 @@ func newStage(t *testing.T) *stage {
 
 // settle waits until the books agree and everything is finished, and returns what is not.
 func (s *stage) settle(ctx context.Context, say func(string, ...any)) []string {
-	deadline := time.Now().Add(settleWithin)
+	began := time.Now()
+	moved, before := began, -1
 	for {
-		var problems []string
+		found := &findings{}
 		b, err := readBooks(ctx, s.relay)
 		if err != nil {
-			problems = []string{rest.Explain(err)}
+			found.add("%s", rest.Explain(err))
 		} else {
 			s.books = b
-			problems = b.problems(s.journal)
+			found = b.problems(s.journal)
 		}
-		if len(problems) == 0 || time.Now().After(deadline) {
-			return problems
+		if found.count != before {
+			moved, before = time.Now(), found.count
 		}
-		say("still %d things to do or to wait for, for instance: %s", len(problems), problems[0])
+		if found.count == 0 || time.Since(moved) > still || time.Since(began) > settleWithin {
+			return found.texts
+		}
+		say("still %d things to do or to wait for, for instance: %s", found.count, found.texts[0])
 		pause(ctx, time.Second)
 	}
 }
@@ -151,7 +157,7 @@ func (s *stage) settle(ctx context.Context, say func(string, ...any)) []string {
 func (s *stage) compare(t *testing.T, problems []string) {
 	t.Helper()
 	for _, p := range problems {
-		t.Errorf("%v after the last fault: %s", settleWithin, p)
+		t.Errorf("not finished after all faults: %s", p)
 	}
 	found, told := &findings{}, tally{}
 	for _, f := range s.followers {
