@@ -59,7 +59,10 @@ func (f *Follower) Heard(ctx context.Context, tx store.Tx, ev *feedv1.Event) err
 	case *customersuccessv1.CustomerFeedbackRecorded:
 		c := e.GetCustomerFeedback()
 		r.Id, r.CustomerId, r.AccountId, r.Text, r.Rating = c.GetId(), c.GetCustomerId(), c.GetAccountId(), c.GetText(), c.GetRating()
-		r.SaidBy, r.At, company, r.Products = c.GetSaidBy(), c.GetSaidAt(), e.GetCompany(), e.GetProducts()
+		r.At, company, r.Products = c.GetSaidAt(), e.GetCompany(), e.GetProducts()
+		if by := c.GetSaidBy(); by != nil { // name and addresses stay where they are looked after
+			r.SaidBy = &typev1.Person{Id: by.GetId(), Title: by.GetTitle()}
+		}
 		for _, k := range c.GetKinds() {
 			r.Kinds = append(r.Kinds, Kind(fieldsalesv1.CustomerFeedback_Kind_value[k.String()]))
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/fieldsales/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
@@ -48,7 +49,7 @@ func engines(t *testing.T, test func(t *testing.T, s suite)) {
 			deals:    &opportunity.Server{DB: db, Clock: c, Events: log, Accounts: book},
 			follower: &feedback.Follower{Clock: c}, clock: c,
 		})
-	}, event.Migrations(), migrations.Set)
+	}, event.Migrations(), people.Migrations(), migrations.Set)
 }
 
 // account creates an account.
@@ -96,7 +97,7 @@ func said(accountID, text string, rating int32) *customersuccessv1.CustomerFeedb
 	return &customersuccessv1.CustomerFeedbackRecorded{CustomerFeedback: &customersuccessv1.CustomerFeedback{
 		Id: party.NewID(), CustomerId: party.NewID(), AccountId: accountID, Text: text, Rating: rating,
 		Kinds:  []customersuccessv1.CustomerFeedback_Kind{customersuccessv1.CustomerFeedback_KIND_SATISFACTION},
-		SaidBy: &typev1.Person{Title: "営業部長"}, SaidAt: timestamppb.New(now.Add(-time.Hour)),
+		SaidBy: &typev1.Person{Id: party.NewID(), Title: "営業部長", Mail: "tanaka@example.co.jp"}, SaidAt: timestamppb.New(now.Add(-time.Hour)),
 	}}
 }
 
@@ -140,7 +141,7 @@ func TestAnAccountShowsItsOwn(t *testing.T) {
 			t.Errorf("%v", rated)
 		}
 		if told := s.ofAccount(t, id, pb.CustomerFeedback_KIND_SATISFACTION); len(told) != 1 || told[0].GetAccountName() != "株式会社タスキ" ||
-			told[0].GetText() != "毎日使っている" || told[0].GetSaidBy().GetTitle() != "営業部長" || told[0].GetJourneyId() != ev.GetJourneyId() {
+			told[0].GetText() != "毎日使っている" || told[0].GetSaidBy().GetTitle() != "営業部長" || told[0].GetSaidBy().GetId() == "" || told[0].GetSaidBy().GetMail() != "" || told[0].GetJourneyId() != ev.GetJourneyId() {
 			t.Errorf("%v", told)
 		}
 		res, err := s.ListCustomerFeedback(t.Context(), &pb.ListCustomerFeedbackRequest{OpportunityId: deal})

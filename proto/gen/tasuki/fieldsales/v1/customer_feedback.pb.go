@@ -186,7 +186,7 @@ type CustomerFeedback struct {
 	BrokenPromises []string `protobuf:"bytes,11,rep,name=broken_promises,json=brokenPromises,proto3" json:"broken_promises,omitempty"`
 	// Reason code of the churn, or of the flag: `HANDOVER_LATE` or `KICKOFF_LATE`.
 	Reason string `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who said it; not set when not known.
+	// Who said it: id and title, the rest is kept by customer success. Not set when not known.
 	SaidBy *v1.Person `protobuf:"bytes,13,opt,name=said_by,json=saidBy,proto3" json:"said_by,omitempty"`
 	// When it was said or happened (UTC).
 	At *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=at,proto3" json:"at,omitempty"`
