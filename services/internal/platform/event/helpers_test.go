@@ -29,7 +29,7 @@ func each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 }
 
 // database is an empty database on the engine of another.
-func database(t *testing.T, like *store.DB) *store.DB {
+func database(t testing.TB, like *store.DB) *store.DB {
 	t.Helper()
 	if like.Engine() == store.Postgres {
 		return testkit.Postgres(t, event.Migrations())
@@ -40,7 +40,7 @@ func database(t *testing.T, like *store.DB) *store.DB {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // background runs fn until the test ends.
-func background(t *testing.T, fn func(ctx context.Context) error) (stop func()) {
+func background(t testing.TB, fn func(ctx context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -56,14 +56,14 @@ func background(t *testing.T, fn func(ctx context.Context) error) (stop func()) 
 }
 
 // serve runs the log and its feed, and gives a client for it.
-func serve(t *testing.T, log *event.Log) feedv1.FeedServiceClient {
+func serve(t testing.TB, log *event.Log) feedv1.FeedServiceClient {
 	t.Helper()
 	background(t, log.Run)
 	return feedv1.NewFeedServiceClient(connect(t, log.RegisterServer))
 }
 
 // connect serves over memory.
-func connect(t *testing.T, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
+func connect(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
 	t.Helper()
 	server := grpc.NewServer()
 	register(server)

@@ -25,7 +25,7 @@ import (
 const subscription = "here.from.there"
 
 // effects is a table that handlers write what they did to.
-func effects(t *testing.T, db *store.DB) {
+func effects(t testing.TB, db *store.DB) {
 	t.Helper()
 	_, err := store.Write(t.Context(), db, func(tx store.Tx) (int64, error) {
 		return tx.Exec(t.Context(), `CREATE TABLE effects (place bigint NOT NULL, what text NOT NULL, actor text NOT NULL, cause text NOT NULL)`)

@@ -130,7 +130,7 @@ func newLedger(t *testing.T, engine store.Engine, side handoff.Side) *ledger {
 	t.Helper()
 	l := &ledger{side: side, seen: map[string][]any{}}
 	sets := []store.Migrations{event.Migrations(), jobs.Migrations(), handoff.Migrations()}
-	dsn := ""
+	var dsn string
 	if engine == store.SQLite {
 		dsn = testkit.SQLiteDSN(t, sets...)
 	} else {
@@ -243,9 +243,14 @@ func (l *ledger) use(t *testing.T) {
 func (l *ledger) lists(ctx context.Context, must func(any, error)) {
 	for _, box := range []handoffv1.Box{handoffv1.Box_BOX_UNSPECIFIED, handoffv1.Box_BOX_INBOX, handoffv1.Box_BOX_OUTBOX} {
 		for _, req := range []*handoffv1.ListHandoffsRequest{
-			{}, {States: []handoffv1.State{handoffv1.State_STATE_OFFERED}}, {Queue: "enterprise"}, {Assignee: "person-7"}, {Overdue: true},
+			{},
+			{States: []handoffv1.State{handoffv1.State_STATE_OFFERED}},
+			{Queue: "enterprise"},
+			{Assignee: "person-7"},
+			{Overdue: true},
 			{States: []handoffv1.State{handoffv1.State_STATE_OFFERED, handoffv1.State_STATE_ACCEPTED}},
-			{Kind: handoffv1.Kind_KIND_MQL}, {JourneyId: uuid.NewString()},
+			{Kind: handoffv1.Kind_KIND_MQL},
+			{JourneyId: uuid.NewString()},
 		} {
 			req.Box = box
 			page, err := l.desk.ListHandoffs(ctx, req)

@@ -24,8 +24,11 @@ var states = []struct {
 	from  int
 	state handoffv1.State
 }{
-	{0, handoffv1.State_STATE_FULFILLED}, {80, handoffv1.State_STATE_REJECTED}, {97, handoffv1.State_STATE_RETURNED},
-	{98, handoffv1.State_STATE_ACCEPTED}, {99, handoffv1.State_STATE_OFFERED},
+	{0, handoffv1.State_STATE_FULFILLED},
+	{80, handoffv1.State_STATE_REJECTED},
+	{97, handoffv1.State_STATE_RETURNED},
+	{98, handoffv1.State_STATE_ACCEPTED},
+	{99, handoffv1.State_STATE_OFFERED},
 }
 
 // idMark stands for the id in the messages that rows are made of; it is as long as an id.
