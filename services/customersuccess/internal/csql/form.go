@@ -66,13 +66,15 @@ func (f *form) update(req *pb.UpdateCsqlRequest) {
 	f.parts(req)
 }
 
-// parts are those that are replaced as a whole when they are sent.
-func (f *form) parts(req interface {
+// parts is what requests have of the parts that are replaced as a whole when they are sent.
+type parts interface {
 	GetHealth() *pb.CsqlHealth
 	GetUsage() *pb.CsqlUsage
 	GetNeed() *pb.StatedNeed
 	GetOpenRisks() *pb.OpenRisks
-}) {
+}
+
+func (f *form) parts(req parts) {
 	e := &f.content.Evidence
 	if h := req.GetHealth(); h != nil {
 		e.Health = &Health{Score: h.GetScore(), Stated: f.stated("health.observed_date", h.GetEvidence(), h.GetObservedDate())}

@@ -105,8 +105,10 @@ func (s *Server) CreateCsql(ctx context.Context, req *pb.CreateCsqlRequest) (*pb
 		actor := access.ActorOf(ctx)
 		c := Create(Csql{
 			ID: party.NewID(), CustomerID: buyer.ID, AccountID: buyer.AccountID, JourneyID: buyer.JourneyID,
-			Company: Company{ID: buyer.AccountID, Name: buyer.Company.Name, Domain: buyer.Company.Domain,
-				Industry: buyer.Company.Industry, Employees: buyer.Company.Employees},
+			Company: Company{
+				ID: buyer.AccountID, Name: buyer.Company.Name, Domain: buyer.Company.Domain, Industry: buyer.Company.Industry,
+				Employees: buyer.Company.Employees,
+			},
 			Content: content, Owner: actor.ID,
 		}, actor, s.clock.Now())
 		if err := s.csqls.Save(ctx, tx, c); err != nil {
