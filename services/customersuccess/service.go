@@ -16,7 +16,7 @@ import (
 )
 
 // Definition is the department, for its own program and for the all-in-one one.
-var Definition = department.Definition{Name: access.CustomerSuccess, Migrations: migrations.Set, Build: build}
+var Definition = department.Definition{Name: access.CustomerSuccess, Migrations: migrations.Set, People: tables, Build: build}
 
 func build(b *department.Base) error {
 	customers := customer.NewStore(b.Events, b.Clock)

@@ -14,7 +14,7 @@ import (
 )
 
 // Definition is the department, used unchanged by cmd/fieldsales and by the all-in-one program.
-var Definition = department.Definition{Name: access.FieldSales, Migrations: migrations.Set, Build: build}
+var Definition = department.Definition{Name: access.FieldSales, Migrations: migrations.Set, People: opportunity.People, Build: build}
 
 func build(b *department.Base) error {
 	accounts := &account.Book{Events: b.Events, Clock: b.Clock}

@@ -11,7 +11,7 @@ import (
 )
 
 // Definition is what makes a department inside sales.
-var Definition = department.Definition{Name: access.InsideSales, Migrations: migrations.Set, Build: build}
+var Definition = department.Definition{Name: access.InsideSales, Migrations: migrations.Set, People: workitem.People, Build: build}
 
 func build(b *department.Base) error {
 	items := workitem.NewStore(b.Events)

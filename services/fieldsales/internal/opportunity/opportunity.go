@@ -8,6 +8,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
 // Type is what kind of deal it is.
@@ -146,6 +147,8 @@ type Opportunity struct {
 	CycleDays       int32
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	// Told are the contact's consents as marketing told last.
+	Told []people.Consent
 
 	facts []Fact
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/pipeline"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
 // message is the deal as the contract writes it, without history, contract and handover document.
@@ -19,7 +20,7 @@ func (o *Opportunity) message(stages pipeline.Stages) *fieldsalesv1.Opportunity 
 	p := &fieldsalesv1.Opportunity{
 		Id: o.ID, AccountId: o.AccountID, AccountName: o.AccountName, JourneyId: o.JourneyID, Name: o.Name,
 		Type: typeMessage(o.Type), State: stateMessage(o.State), Stage: o.Stage, Owner: o.Owner, Amount: o.Amount.Proto(),
-		ExpectedCloseDate: o.ExpectedClose.Proto(), Contact: o.Contact.message(), Competitor: o.Competitor,
+		ExpectedCloseDate: o.ExpectedClose.Proto(), Contact: o.Contact.message(), ContactConsents: people.ConsentsProto(o.Told), Competitor: o.Competitor,
 		ExpansionRoom: o.ExpansionRoom, ProposalRoom: o.ProposalRoom, Answers: o.Brief.Answers.message(),
 		FirstTouch: o.Brief.FirstTouch.message(), LastTouch: o.Brief.LastTouch.message(), Notes: o.Brief.Notes,
 		SourceHandoffId: o.SourceHandoffID, MqlHandoffId: o.MQLHandoffID, CustomerId: o.Brief.CustomerID,

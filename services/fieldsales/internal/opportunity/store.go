@@ -10,6 +10,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -22,9 +23,11 @@ const columns = `id, version, account_id, journey_id, person_id, name, type, sta
 const values = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
 	$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38`
 
-// selected is every row with the name of its account, and without a join, so that a lock takes the deal alone.
+// selected is every row with the name of its account and the consents of its contact, and without a join, so that a lock takes the deal alone.
 const selected = `SELECT ` + columns + `,
-	(SELECT a.name FROM accounts AS a WHERE a.id = opportunities.account_id) AS account_name FROM opportunities`
+	(SELECT a.name FROM accounts AS a WHERE a.id = opportunities.account_id) AS account_name,
+	(SELECT c.consents FROM person_consents AS c WHERE c.person_id = CAST(opportunities.person_id AS TEXT)) AS told
+	FROM opportunities`
 
 type row struct {
 	ID, AccountID, AccountName, JourneyID   string
@@ -53,6 +56,7 @@ type row struct {
 	ClosedAt                                *time.Time
 	CycleDays                               int64
 	CreatedAt, UpdatedAt                    time.Time
+	Told                                    store.JSON[[]people.Consent]
 }
 
 func (r row) opportunity() *Opportunity {
@@ -67,6 +71,7 @@ func (r row) opportunity() *Opportunity {
 		Loss:     Loss{Reason: r.LossReason, Action: r.LossAction, To: r.LostTo, Note: r.LossNote, WakeAt: r.WakeAt},
 		Handover: Handover{ID: text(r.HandoverID), State: r.HandoverState, Missing: r.HandoverMissing.V},
 		ClosedAt: r.ClosedAt, CycleDays: int32(r.CycleDays), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Told: r.Told.V,
 	}
 	if r.NextActionDue != nil {
 		o.Next.DueAt = *r.NextActionDue

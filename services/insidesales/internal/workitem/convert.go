@@ -15,6 +15,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
 // offerOf reads what marketing handed over; empty for self-generated ones.
@@ -40,7 +41,7 @@ func itemProto(w *WorkItem) (*pb.WorkItem, error) {
 		Person: personProto(w.Person), Company: companyProto(w.Company), Queue: w.Queue, Assignee: w.Assignee, Hot: w.Hot,
 		Score: offer.GetScore(), QualifyingAction: offer.GetQualifyingAction(), RecycleCount: offer.GetRecycleCount(),
 		LastRecycleReason: offer.GetLastRecycleReason(), FirstTouch: offer.GetFirstTouch(), LastTouch: offer.GetLastTouch(),
-		Consents: offer.GetConsents(), Notes: w.Notes, Answers: answersProto(w.Answers), MqlHandoffId: w.MQLHandoffID,
+		Consents: people.Show(w.Told, offer.GetConsents()), Notes: w.Notes, Answers: answersProto(w.Answers), MqlHandoffId: w.MQLHandoffID,
 		MeetingHandoffId: w.MeetingHandoffID, NextActionAt: timeProto(w.NextActionAt), LastActivityAt: timeProto(w.LastActivityAt),
 		Reason: w.Reason, ReasonNote: w.ReasonNote, WakeAt: timeProto(w.WakeAt),
 		Outcome:       pb.WorkItem_Outcome(pb.WorkItem_Outcome_value["OUTCOME_"+string(w.Outcome)]),

@@ -112,10 +112,10 @@ func (b *bench) accepted(t *testing.T) (id string, h *handoffv1.Handoff) {
 	h = prospect(1)
 	write(t, b.db, func(ctx context.Context, tx store.Tx) error {
 		subject, err := b.desk.hooks.received(ctx, tx, h)
-		id = subject[len("work-item/"):]
 		if err != nil {
 			return err
 		}
+		id = subject[len("work-item/"):]
 		h.Assignee = "sato"
 		_, err = b.desk.hooks.accepted(ctx, tx, h)
 		return err

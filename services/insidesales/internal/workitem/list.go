@@ -42,7 +42,7 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, l
 	if after != nil {
 		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
 	}
-	sql, args := w.Select(`SELECT `+columns+` FROM work_items`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
+	sql, args := w.Select(selected, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -49,7 +50,13 @@ type row struct {
 	OpportunityID    *string                     `db:"opportunity_id"`
 	CreatedAt        time.Time                   `db:"created_at"`
 	UpdatedAt        time.Time                   `db:"updated_at"`
+
+	Told store.JSON[[]people.Consent] `db:"told"`
 }
+
+// selected is every row with what marketing told last of the person's consents.
+const selected = `SELECT ` + columns + `, (SELECT c.consents FROM person_consents AS c
+	WHERE c.person_id = CAST(work_items.person_id AS TEXT)) AS told FROM work_items`
 
 func (r row) item() *WorkItem {
 	return &WorkItem{
@@ -59,6 +66,7 @@ func (r row) item() *WorkItem {
 		MeetingHandoffID: text(r.MeetingHandoffID), NextActionAt: r.NextActionAt, LastActivityAt: r.LastActivityAt,
 		Reason: r.Reason, ReasonNote: r.ReasonNote, WakeAt: r.WakeAt, Outcome: Outcome(r.Outcome),
 		OutcomeReason: r.OutcomeReason, OpportunityID: text(r.OpportunityID), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Told: r.Told.V,
 	}
 }
 
@@ -95,7 +103,7 @@ type Store struct{ events *event.Log }
 func NewStore(events *event.Log) *Store { return &Store{events: events} }
 
 func one(ctx context.Context, tx store.Tx, where string, lock bool, args ...any) (*WorkItem, error) {
-	sql := `SELECT ` + columns + ` FROM work_items WHERE ` + where
+	sql := selected + ` WHERE ` + where
 	if lock {
 		sql += tx.Dialect().ForUpdate()
 	}

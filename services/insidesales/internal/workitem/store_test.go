@@ -17,6 +17,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
@@ -32,7 +33,7 @@ func engines(t *testing.T, test func(t *testing.T, db *store.DB, items *Store, c
 	testkit.Engines(t, func(t *testing.T, db *store.DB) {
 		c := testkit.NewClock(time.Time{})
 		test(t, db, NewStore(event.NewLog(db, c)), c)
-	}, event.Migrations(), migrations.Set)
+	}, event.Migrations(), people.Migrations(), migrations.Set)
 }
 
 func write(t *testing.T, db *store.DB, fn func(ctx context.Context, tx store.Tx) error) {

@@ -5,6 +5,8 @@ package workitem
 import (
 	"strings"
 	"time"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
 // Source is where a work item came from.
@@ -115,7 +117,9 @@ type WorkItem struct {
 	Hot       bool
 	Notes     string
 	// Offer is what marketing handed over (MqlPayload as JSON); nil for self-generated ones. The rules do not look inside.
-	Offer            []byte
+	Offer []byte
+	// Told are the person's consents as marketing told last; what came with the offer may be older.
+	Told             []people.Consent
 	Answers          Answers
 	MQLHandoffID     string
 	MeetingHandoffID string

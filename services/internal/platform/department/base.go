@@ -11,6 +11,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -19,6 +20,9 @@ type Definition struct {
 	Name access.Department
 	// Migrations are the department's own tables; those of the platform are added.
 	Migrations store.Migrations
+	// People are the department's tables that say something of people, or have a column of an account: merges and erasures
+	// go by this list. A test of the department holds it against the schema (people.Unlisted).
+	People []people.Table
 	// Build registers the department's servers, handoff kinds, jobs and subscriptions. It runs once, before anything starts.
 	Build func(*Base) error
 }
@@ -33,6 +37,8 @@ type Base struct {
 	Jobs *jobs.Jobs
 	// Handoffs takes the department's kinds.
 	Handoffs *handoff.Engine
+	// People knows merges, consents and erasures of people, and follows those that marketing tells of.
+	People *people.Book
 	// Server takes the department's gRPC services. The shared ones (desk, receiver, feed, dead letters) are there already.
 	Server grpc.ServiceRegistrar
 

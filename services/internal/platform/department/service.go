@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
@@ -19,6 +20,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/idempotency"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -80,9 +82,10 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 	logger := s.Logger.With("department", string(def.Name))
 	b := &Base{DB: db, Clock: s.Clock, Logger: logger, peers: s.Peers}
 	b.Events = event.NewLog(db, s.Clock)
-	b.Jobs = jobs.New(db, jobs.Config{Logger: logger})
+	b.Jobs = jobs.New(db, jobs.Config{Logger: logger, Department: string(def.Name)})
+	b.People = &people.Book{Department: def.Name.String(), DB: db, Clock: s.Clock, Events: b.Events, Tables: def.People}
 	b.Handoffs = handoff.New(handoff.Config{
-		Department: def.Name, DB: db, Clock: s.Clock, Events: b.Events, Jobs: b.Jobs, Logger: logger,
+		Department: def.Name, DB: db, Clock: s.Clock, Events: b.Events, Jobs: b.Jobs, Logger: logger, Intake: b.People.Intake,
 	})
 	for d, conn := range s.Peers {
 		b.Handoffs.Peer(d, conn)
@@ -94,6 +97,12 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 	subscriber.RegisterServer(server)
 	b.Jobs.RegisterServer(server)
 	b.Handoffs.RegisterServers(server)
+	partyv1.RegisterContactServiceServer(server, &people.Server{Book: b.People})
+	if def.Name != access.Marketing { // it owns people
+		b.Subscribe(event.Subscription{
+			Name: string(def.Name) + ".people.from.marketing", Source: access.Marketing.String(), Types: people.Types, Handler: b.People.Follow,
+		})
+	}
 	if err := def.Build(b); err != nil {
 		return nil, err
 	}
@@ -108,7 +117,7 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 
 // Sets are all migrations of a department's database.
 func (d Definition) Sets() []store.Migrations {
-	return []store.Migrations{event.Migrations(), idempotency.Migrations, jobs.Migrations(), handoff.Migrations(), d.Migrations}
+	return []store.Migrations{event.Migrations(), idempotency.Migrations, jobs.Migrations(), handoff.Migrations(), people.Migrations(), d.Migrations}
 }
 
 func upToDate(ctx context.Context, def Definition, db *store.DB, migrate bool) error {
@@ -145,6 +154,7 @@ func (s *Service) Parts(listener net.Listener) []lifecycle.Part {
 	b := s.base
 	return []lifecycle.Part{
 		{Name: name + " store", Stop: func(context.Context) error { b.DB.Close(); return nil }},
+		s.measures(),
 		{Name: name + " feed", Run: untilStopped(b.Events.Run)},
 		{Name: name + " subscriptions", Run: untilStopped(s.subscriber.Run)},
 		{Name: name + " jobs", Start: b.Jobs.Start, Stop: b.Jobs.Stop},

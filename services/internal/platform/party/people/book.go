@@ -21,7 +21,7 @@ import (
 //go:embed migrations
 var embedded embed.FS
 
-// Migrations makes the tables of this package. They come after those of handoffs.
+// Migrations makes the tables of this package.
 func Migrations() store.Migrations {
 	sub, err := fs.Sub(embedded, "migrations")
 	if err != nil { // the folder is embedded above
@@ -45,7 +45,7 @@ type Book struct {
 
 // Resolve is the id that a person has now: the survivor's for one that was merged, else the same.
 func (b *Book) Resolve(ctx context.Context, tx store.Tx, personID string) (string, error) {
-	survivor, err := store.Get[string](ctx, tx, `SELECT CAST(survivor_id AS TEXT) FROM person_redirects WHERE person_id = $1`, personID)
+	survivor, err := store.Get[string](ctx, tx, `SELECT survivor_id FROM person_redirects WHERE person_id = $1`, personID)
 	if errors.Is(err, store.ErrNoRows) {
 		return personID, nil
 	}
@@ -54,7 +54,7 @@ func (b *Book) Resolve(ctx context.Context, tx store.Tx, personID string) (strin
 
 // Merged are the ids that were merged into a person, in the order in which they were.
 func (b *Book) Merged(ctx context.Context, tx store.Tx, personID string) ([]string, error) {
-	return store.Select[string](ctx, tx, `SELECT CAST(person_id AS TEXT) FROM person_redirects WHERE survivor_id = $1
+	return store.Select[string](ctx, tx, `SELECT person_id FROM person_redirects WHERE survivor_id = $1
 		ORDER BY merged_at, person_id`, personID)
 }
 
@@ -92,8 +92,8 @@ func (b *Book) Consents(ctx context.Context, tx store.Tx, personIDs ...string) (
 		return out, nil
 	}
 	d := tx.Dialect()
-	rows, err := store.Select[row](ctx, tx, `SELECT CAST(person_id AS TEXT) AS person_id, consents FROM person_consents WHERE `+
-		d.InUUID("person_id", 1), d.Strings(ids))
+	rows, err := store.Select[row](ctx, tx, `SELECT person_id, consents FROM person_consents WHERE `+
+		d.In("person_id", 1), d.Strings(ids))
 	for _, r := range rows {
 		out[r.PersonID] = r.Consents.V
 	}

@@ -45,7 +45,7 @@ func Heed(have []Consent, c Consent) (now []Consent, changed bool) {
 		c.Granted && older,
 		c.Granted && !before.Granted && c.Basis != OptIn,
 		c.Granted && !before.Granted && c.At.Equal(before.At),
-		!c.Granted && older && before.Basis == OptIn:
+		!c.Granted && older && (!before.Granted || before.Basis == OptIn):
 		return have, false
 	}
 	now = slices.Clone(have)

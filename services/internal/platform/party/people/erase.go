@@ -142,12 +142,20 @@ func (t *trail) find(ctx context.Context, tx store.Tx, table Table) ([]record, e
 	if table.Of != "" {
 		var parents []string
 		for _, r := range t.rows[table.Of] {
-			parents = append(parents, r.key[0])
+			if table.OfColumn == "" {
+				parents = append(parents, r.key[0])
+			} else if v := r.values[table.OfColumn]; v != nil && *v != "" {
+				parents = append(parents, *v)
+			}
 		}
-		return found, look(table.By, parents)
+		if err := look(table.By, parents); err != nil {
+			return nil, err
+		}
 	}
-	if err := look(table.Person, t.facts.known()); err != nil {
-		return nil, err
+	if table.Person != "" {
+		if err := look(table.Person, t.facts.known()); err != nil {
+			return nil, err
+		}
 	}
 	if table.Mail != "" {
 		return found, look(table.Mail, slices.Sorted(maps.Keys(t.facts.mails)))
@@ -158,8 +166,10 @@ func (t *trail) find(ctx context.Context, tx store.Tx, table Table) ([]record, e
 // read locks and reads rows of a table.
 func read(ctx context.Context, tx store.Tx, table Table, where string, args []any) ([]record, error) {
 	columns := table.columns()
-	if table.Journey != "" {
-		columns = append(columns, table.Journey)
+	for _, c := range []string{table.Journey, table.Account} {
+		if c != "" && !slices.Contains(columns, c) {
+			columns = append(columns, c)
+		}
 	}
 	var list []string
 	for _, key := range table.Key {

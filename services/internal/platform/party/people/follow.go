@@ -193,9 +193,9 @@ func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) er
 	type fate struct{ PersonID, Survivor string }
 	redirected, args := in("person_id", 0, ids)
 	gone, _ := in("person_id", 0, ids)
-	fates, err := store.Select[fate](ctx, tx, `SELECT CAST(person_id AS TEXT) AS person_id, CAST(survivor_id AS TEXT) AS survivor
+	fates, err := store.Select[fate](ctx, tx, `SELECT person_id, survivor_id AS survivor
 		FROM person_redirects WHERE `+redirected+`
-		UNION ALL SELECT CAST(person_id AS TEXT), '' FROM person_erasures WHERE `+gone, args...)
+		UNION ALL SELECT person_id, '' FROM person_erasures WHERE `+gone, args...)
 	if err != nil {
 		return err
 	}

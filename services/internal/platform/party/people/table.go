@@ -8,12 +8,13 @@ type Table struct {
 	Name string
 	// Key are the columns of its primary key.
 	Key []string
-	// Person is the column with the id of the person; empty when its rows hang on those of Of.
+	// Person is the column with the id of the person; empty when its rows only hang on those of Of.
 	Person string
 	// Account is the column with the id of the account; empty when there is none. Merges of people leave it alone.
 	Account string
-	// Of is an earlier table whose rows these belong to, by the column By.
-	Of, By string
+	// Of is an earlier table whose rows these belong to: By is the column with their first key, or with what they have in
+	// OfColumn, which is their Account.
+	Of, By, OfColumn string
 	// Mail is a column with the normalised mail address, by which rows are found that another id was given to.
 	Mail string
 	// Journey is the column with the journey, by which its handoffs are found.

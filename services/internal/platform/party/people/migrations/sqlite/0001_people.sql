@@ -1,4 +1,5 @@
 -- +goose Up
+-- Ids are text here: some departments keep them as text, some as uuid.
 -- Ids of people that turned out to be somebody else's second record. They resolve for ever.
 CREATE TABLE person_redirects (
 	person_id   TEXT        NOT NULL PRIMARY KEY,
@@ -32,11 +33,7 @@ CREATE TABLE suppressions (
 	created_at TIMESTAMP   NOT NULL
 );
 
--- Merges and erasures find the handoffs of a person.
-CREATE INDEX handoffs_person ON handoffs (person_id) WHERE person_id <> '';
-
 -- +goose Down
-DROP INDEX handoffs_person;
 DROP TABLE suppressions;
 DROP TABLE suppression_salt;
 DROP TABLE person_erasures;
