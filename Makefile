@@ -7,8 +7,9 @@ MAKEFLAGS += --no-print-directory
 ROOT := $(CURDIR)
 BIN := $(ROOT)/.bin
 CACHE := $(ROOT)/.cache
-# The modules of the workspace. The tools are apart: see go.work.
+# The modules of the workspace, and those apart from it: see go.work.
 MODULES := $(patsubst ./%,%,$(shell sed -n 's|^[[:space:]]*\(\./[^[:space:]]*\).*|\1|p' go.work))
+APART := e2e/containers tools
 PROGRAMS := $(wildcard services/*/cmd/*/)
 PLATFORM := github.com/tasuki-project/tasuki/services/internal/platform
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo dev)
@@ -76,6 +77,27 @@ faults: build ## kill, stop, cut and slow five processes and PostgreSQL while le
 	@mkdir -p "$(CACHE)/faults"
 	@cd e2e && TASUKI_BIN="$(ROOT)/bin" TASUKI_REQUIRE_POSTGRES=1 TASUKI_FAULTS=$(or $(FAULTS),200) TASUKI_FAULTS_SEED=$(SEED) \
 	go test -count=1 -timeout 40m -v -artifacts -outputdir "$(CACHE)/faults" -run '^TestFaults$$' ./faults
+
+.PHONY: images
+images: ## build a container image per program; IMAGE_PREFIX=tasuki/ IMAGE_TAG=dev VERSION=v1.2.3
+	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" VERSION="$(VERSION)" tools/images.sh
+
+.PHONY: images-check
+images-check: ## fail unless building the images again makes the same layers
+	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" VERSION="$(VERSION)" tools/images.sh --check
+
+.PHONY: compose-up
+compose-up: ## serve from containers, and say where; OBSERVABILITY=1 adds metrics and dashboards
+	@OBSERVABILITY="$(OBSERVABILITY)" tools/compose.sh up
+
+.PHONY: compose-down
+compose-down: ## end the containers of compose-up; DESTROY=1 deletes the data, too
+	@OBSERVABILITY="$(OBSERVABILITY)" tools/compose.sh $(if $(DESTROY),destroy,down)
+
+# Needs Docker with compose, the images, and a PostgreSQL image.
+.PHONY: e2e-containers
+e2e-containers: build $(BIN)/testcount ## run the scenarios over the images, kill containers, try compose; TASUKI_POSTGRES_IMAGE=name
+	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/containers $(TESTCOUNT) -- -count=1 -timeout 20m ./...
 
 .PHONY: bench
 bench: build ## run the benchmarks on both engines; BENCH=regexp BENCHTIME=5s
@@ -148,16 +170,16 @@ lint-proto: $(BIN)/.generators $(BIN)/thirdparty ## lint the contracts
 
 .PHONY: lint-go
 lint-go: $(BIN)/golangci-lint ## lint the Go code of every module
-	@for module in $(MODULES) tools; do \
+	@for module in $(MODULES) $(APART); do \
 	  if [ -z "$$(find $$module -name '*.go' -print -quit)" ]; then echo "$$module: no Go files yet"; continue; fi; \
 	  echo "golangci-lint $$module"; \
-	  (cd $$module && if [ $$module = tools ]; then export GOWORK=off; fi; $(BIN)/golangci-lint run --allow-parallel-runners --config $(ROOT)/.golangci.yml ./...) || failed=1; \
+	  (cd $$module && case " $(APART) " in *" $$module "*) export GOWORK=off ;; esac; $(BIN)/golangci-lint run --allow-parallel-runners --config $(ROOT)/.golangci.yml ./...) || failed=1; \
 	done; exit $${failed:-0}
 
 .PHONY: fmt
 fmt: $(BIN)/.generators $(BIN)/golangci-lint ## format contracts and Go code
 	$(BIN)/buf format -w --path proto/tasuki proto
-	@for module in $(MODULES) tools; do (cd $$module && $(BIN)/golangci-lint fmt --config $(ROOT)/.golangci.yml); done
+	@for module in $(MODULES) $(APART); do (cd $$module && $(BIN)/golangci-lint fmt --config $(ROOT)/.golangci.yml); done
 
 .PHONY: breaking
 breaking: $(BIN)/.generators $(BIN)/thirdparty ## fail if the contracts break those of main; AGAINST=ref
