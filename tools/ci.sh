@@ -61,6 +61,14 @@ stage e2e 'make e2e' make e2e
 stage faults 'make faults FAULTS=20, with the SEED that it printed' make faults FAULTS=20
 stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_from_clone
 
+# Without a container engine these cannot run, which is a failure only where everything must.
+if docker version >/dev/null 2>&1 || [ "${CI:-}" = true ]; then
+  stage images 'make images images-check' make images images-check
+  stage containers 'make e2e-containers' make e2e-containers
+else
+  summary+=('images, containers: not run, because no Docker daemon answers')
+fi
+
 printf '\n=== summary\n'
 printf '%s\n' "${summary[@]}"
 printf 'total %d s, %d red\n' "$SECONDS" "$red"

@@ -38,8 +38,10 @@ func postgresImage() string { return setting("TASUKI_POSTGRES_IMAGE", "postgres:
 
 // departments as programs with their ports, in the order of the relay; peer is their name for others.
 var departments = []struct{ program, peer, port string }{
-	{"marketing", "MARKETING", "9001"}, {"insidesales", "INSIDE_SALES", "9002"},
-	{"fieldsales", "FIELD_SALES", "9003"}, {"customersuccess", "CUSTOMER_SUCCESS", "9004"},
+	{"marketing", "MARKETING", "9001"},
+	{"insidesales", "INSIDE_SALES", "9002"},
+	{"fieldsales", "FIELD_SALES", "9003"},
+	{"customersuccess", "CUSTOMER_SUCCESS", "9004"},
 }
 
 // stack is a container per program and one with PostgreSQL, where every department has a database and a user.
