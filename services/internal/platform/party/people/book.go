@@ -107,17 +107,16 @@ func Show(told []Consent, handed []*handoffv1.Consent) []*handoffv1.Consent {
 
 // Erased tells whether one of the ids is of a person who was erased.
 func (b *Book) Erased(ctx context.Context, tx store.Tx, personIDs ...string) (bool, error) {
-	where, args := in("person_id", 0, personIDs)
+	where, args := in("person_id", personIDs)
 	n, err := store.Get[int64](ctx, tx, `SELECT count(*) FROM person_erasures WHERE `+where, args...)
 	return n > 0, err
 }
 
-// in is the condition that a column has one of the values, of which there must be some; its placeholders begin after n. The
-// column may be of ids or of text.
-func in(column string, n int, values []string) (where string, args []any) {
+// in is the condition that a column, of ids or of text, has one of the values, of which there must be some.
+func in(column string, values []string) (where string, args []any) {
 	marks := make([]string, len(values))
 	for i, v := range values {
-		marks[i] = "$" + strconv.Itoa(n+i+1)
+		marks[i] = "$" + strconv.Itoa(i+1)
 		args = append(args, v)
 	}
 	return column + " IN (" + strings.Join(marks, ", ") + ")", args

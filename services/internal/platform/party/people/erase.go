@@ -125,7 +125,7 @@ func (t *trail) find(ctx context.Context, tx store.Tx, table Table) ([]record, e
 	seen := map[string]bool{}
 	look := func(column string, values []string) error {
 		for some := range slices.Chunk(values, 100) {
-			where, args := in(column, 0, some)
+			where, args := in(column, some)
 			rows, err := read(ctx, tx, table, where, args)
 			if err != nil {
 				return err

@@ -191,8 +191,8 @@ func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) er
 		return nil
 	}
 	type fate struct{ PersonID, Survivor string }
-	redirected, args := in("person_id", 0, ids)
-	gone, _ := in("person_id", 0, ids)
+	redirected, args := in("person_id", ids)
+	gone, _ := in("person_id", ids)
 	fates, err := store.Select[fate](ctx, tx, `SELECT person_id, survivor_id AS survivor
 		FROM person_redirects WHERE `+redirected+`
 		UNION ALL SELECT person_id, '' FROM person_erasures WHERE `+gone, args...)
