@@ -68,9 +68,7 @@ func TestKilledContainers(t *testing.T) {
 			s.kill(name)
 		}
 		v.more() // something is asked of those who are away
-		for _, name := range names {
-			s.restart(name)
-		}
+		s.restart(names...)
 	}
 
 	lead := r.Capture("killed")

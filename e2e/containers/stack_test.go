@@ -195,11 +195,13 @@ func (s *stack) kill(name string) {
 	})
 }
 
-// restart starts a killed container and waits until it is well.
-func (s *stack) restart(name string) {
+// restart starts killed containers and waits until all of them serve.
+func (s *stack) restart(names ...string) {
 	s.t.Helper()
-	if _, err := s.engine.ContainerStart(s.t.Context(), s.containers[name].GetContainerID(), client.ContainerStartOptions{}); err != nil {
-		s.t.Fatalf("start %s: %v", name, err)
+	for _, name := range names {
+		if _, err := s.engine.ContainerStart(s.t.Context(), s.containers[name].GetContainerID(), client.ContainerStartOptions{}); err != nil {
+			s.t.Fatalf("start %s: %v", name, err)
+		}
 	}
 	house.AwaitReady(s.t, s.house.URL)
 }
