@@ -25,6 +25,7 @@ type books struct {
 	deals     map[string][]*fieldsalesv1.Opportunity         // by MEETING handoff
 	customers map[string][]*customersuccessv1.Customer       // by journey
 	plans     map[string][]*customersuccessv1.OnboardingPlan // by customer
+	csqls     map[string][]*customersuccessv1.Csql           // by customer
 	legs      []leg
 	// unwell says which subscriptions and jobs have trouble.
 	unwell []string
@@ -41,6 +42,7 @@ func readBooks(ctx context.Context, r *scenario.Relay) (*books, error) {
 	b := &books{
 		leads: map[string][]*marketingv1.Lead{}, items: map[string][]*insidesalesv1.WorkItem{}, deals: map[string][]*fieldsalesv1.Opportunity{},
 		customers: map[string][]*customersuccessv1.Customer{}, plans: map[string][]*customersuccessv1.OnboardingPlan{},
+		csqls: map[string][]*customersuccessv1.Csql{},
 	}
 	var failed error
 	try := func(err error) {
@@ -54,6 +56,7 @@ func readBooks(ctx context.Context, r *scenario.Relay) (*books, error) {
 	try(group(ctx, r.Field, "/v1/opportunities", (*fieldsalesv1.ListOpportunitiesResponse).GetOpportunities, b.deals, (*fieldsalesv1.Opportunity).GetSourceHandoffId))
 	try(group(ctx, r.Success, "/v1/customers", (*customersuccessv1.ListCustomersResponse).GetCustomers, b.customers, (*customersuccessv1.Customer).GetJourneyId))
 	try(group(ctx, r.Success, "/v1/onboarding-plans", (*customersuccessv1.ListOnboardingPlansResponse).GetPlans, b.plans, (*customersuccessv1.OnboardingPlan).GetCustomerId))
+	try(group(ctx, r.Success, "/v1/csqls", (*customersuccessv1.ListCsqlsResponse).GetCsqls, b.csqls, (*customersuccessv1.Csql).GetCustomerId))
 	for _, l := range []struct {
 		kind     handoffv1.Kind
 		from, to rest.Client
@@ -231,6 +234,7 @@ func (b *books) checkEffects(found *findings, j *journal) {
 			found.add("the lead of %s is %s, what became of it elsewhere is %s", mail, l.GetState(), want)
 		}
 	}
+	b.checkExpansions(found, seen)
 	for _, n := range []struct {
 		what       string
 		all, known int
@@ -340,6 +344,36 @@ func (b *books) checkCustomer(found *findings, s *seen, deal *fieldsalesv1.Oppor
 	s.plans++
 	if plan.GetState() != customersuccessv1.OnboardingPlan_STATE_COMPLETED {
 		found.add("onboarding plan %s is %s", plan.GetId(), plan.GetState())
+	}
+}
+
+// checkExpansions: one handoff of each expansion, and one opportunity of each that was taken, which in this play was lost.
+func (b *books) checkExpansions(found *findings, s *seen) {
+	sent := b.legs[3].sent
+	expansions := 0
+	for customer, csqls := range b.csqls {
+		expansions += len(csqls)
+		h := sent[csqls[0].GetHandoffId()]
+		if len(csqls) != 1 || h == nil {
+			found.add("customer %s has %d expansions, the first is %s", customer, len(csqls), csqls[0].GetState())
+			continue
+		}
+		want := customersuccessv1.Csql_STATE_REJECTED
+		if taken(h) {
+			want = customersuccessv1.Csql_STATE_LOST
+			if deal, ok := only(found, b.deals[h.GetId()], "opportunities", h); ok {
+				s.deals++
+				if deal.GetState() != fieldsalesv1.Opportunity_STATE_CLOSED_LOST || csqls[0].GetOpportunityId() != deal.GetId() {
+					found.add("expansion %s knows of opportunity %q, it is %s, %s", csqls[0].GetId(), csqls[0].GetOpportunityId(), deal.GetId(), deal.GetState())
+				}
+			}
+		}
+		if csqls[0].GetState() != want {
+			found.add("expansion %s is %s, its handoff %s", csqls[0].GetId(), csqls[0].GetState(), h.GetState())
+		}
+	}
+	if expansions != len(sent) {
+		found.add("%d expansions made %d handoffs", expansions, len(sent))
 	}
 }
 

@@ -59,6 +59,10 @@ var peerLinks = []link{
 	{"insidesales", "field-sales"},
 	{"fieldsales", "customer-success"},
 	{"customersuccess", "field-sales"},
+	{"marketing", "customer-success"},
+	{"insidesales", "marketing"},
+	{"fieldsales", "marketing"},
+	{"customersuccess", "marketing"},
 }
 
 // toxic is what toxiproxy does to a link.
