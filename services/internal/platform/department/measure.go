@@ -15,10 +15,10 @@ func (s *Service) measures() lifecycle.Part {
 	var ends []func()
 	return lifecycle.Part{
 		Name: string(s.def.Name) + " measures",
-		Start: func(context.Context) error {
+		Start: func(ctx context.Context) error {
 			name := string(s.def.Name)
 			ends = append(ends, measureStore(name, s.base.DB), s.base.Events.Measure(name), s.subscriber.Measure(name),
-				s.base.Jobs.Measure(), s.base.Handoffs.Measure())
+				s.base.Jobs.Measure(ctx), s.base.Handoffs.Measure(ctx))
 			return nil
 		},
 		Stop: func(context.Context) error {

@@ -42,6 +42,8 @@ type Settings struct {
 	Clock clock.Clock
 	// Logger receives what happens; nil discards it.
 	Logger *slog.Logger
+	// KeepEvents is how long events are kept at least; zero keeps them for ever.
+	KeepEvents time.Duration
 	// StoreOptions go to store.Open.
 	StoreOptions []store.Option
 }
@@ -52,6 +54,7 @@ type Service struct {
 	base       *Base
 	subscriber *event.Subscriber
 	server     *rpc.Server
+	keepEvents time.Duration
 }
 
 // Open opens and checks the database and puts the department together. Nothing runs until its Parts do; call Close
@@ -112,7 +115,7 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 		}
 		subscriber.Subscribe(sub)
 	}
-	return &Service{def: def, base: b, subscriber: subscriber, server: server}, nil
+	return &Service{def: def, base: b, subscriber: subscriber, server: server, keepEvents: s.KeepEvents}, nil
 }
 
 // Sets are all migrations of a department's database.
@@ -174,11 +177,29 @@ func (s *Service) keepHouse(ctx context.Context) error {
 		if _, err := idempotency.Purge(ctx, s.base.DB, s.base.Clock.Now()); err != nil && ctx.Err() == nil {
 			s.base.Logger.WarnContext(ctx, "expired idempotency keys stay for now", "error", err)
 		}
+		s.pruneEvents(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// pruneEvents deletes the events that need not be kept any longer.
+func (s *Service) pruneEvents(ctx context.Context) {
+	if s.keepEvents <= 0 {
+		return
+	}
+	deleted, holding, err := s.base.Events.Prune(ctx, s.base.Clock.Now().Add(-s.keepEvents))
+	switch {
+	case err != nil && ctx.Err() == nil:
+		s.base.Logger.WarnContext(ctx, "old events stay for now", "error", err)
+	case holding != nil:
+		s.base.Logger.WarnContext(ctx, "old events are kept for a subscription that is not past them", "subscription", holding.Name, "seen_at", holding.SeenAt)
+	}
+	if deleted > 0 {
+		s.base.Logger.InfoContext(ctx, "old events are deleted", "events", deleted)
 	}
 }
 

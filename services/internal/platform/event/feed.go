@@ -48,6 +48,9 @@ func (s *feedServer) ListEvents(ctx context.Context, req *feedv1.ListEventsReque
 
 // StreamEvents implements FeedService.
 func (s *feedServer) StreamEvents(req *feedv1.StreamEventsRequest, stream grpc.ServerStreamingServer[feedv1.StreamEventsResponse]) error {
+	if err := s.log.connected(stream.Context(), req.GetSubscriber(), req.GetAfter()); err != nil {
+		return err
+	}
 	return s.log.Follow(stream.Context(), FollowRequest{After: req.GetAfter(), Types: req.GetTypes(), Subject: req.GetSubject()}, stream.Send)
 }
 

@@ -63,9 +63,9 @@ func serve(t testing.TB, log *event.Log) feedv1.FeedServiceClient {
 }
 
 // connect serves over memory.
-func connect(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
+func connect(t testing.TB, register func(grpc.ServiceRegistrar), opts ...grpc.ServerOption) *grpc.ClientConn {
 	t.Helper()
-	server := grpc.NewServer()
+	server := grpc.NewServer(opts...)
 	register(server)
 	listener := bufconn.Listen(1 << 20)
 	served := make(chan struct{})

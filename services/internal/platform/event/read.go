@@ -45,12 +45,13 @@ func (l *Log) read(ctx context.Context, after cursor, f filter, limit int) (batc
 		defer rows.Close()
 		b := batch{cursor: after}
 		var horizon cursor
+		gone := false
 		for rows.Next() {
 			r, err := scanRow(rows)
 			if err != nil {
 				return batch{}, fmt.Errorf("event: read: %w", err)
 			}
-			horizon, b.pending = r.horizon, r.pending
+			horizon, b.pending, gone = r.horizon, r.pending, r.gone
 			if r.ev != nil {
 				b.events, b.places = append(b.events, r.ev), append(b.places, r.at)
 				b.cursor = r.at
@@ -58,6 +59,10 @@ func (l *Log) read(ctx context.Context, after cursor, f filter, limit int) (batc
 		}
 		if err := rows.Err(); err != nil {
 			return batch{}, fmt.Errorf("event: read: %w", err)
+		}
+		if gone && after != (cursor{}) {
+			rows.Close()
+			return batch{}, expired(ctx, tx)
 		}
 		b.full = len(b.events) == limit
 		if !b.full && b.cursor.before(horizon) {
@@ -81,9 +86,10 @@ func readSQL(d store.Dialect, after cursor, f filter, limit int) (string, []any)
 	const columns = `id, type, subject, subject_version, journey_id, actor_kind, actor_id, actor_name, cause, traceparent, at, data`
 	if d.Name() == string(store.Postgres) {
 		return `
-SELECT CAST(h.horizon AS text), CAST(0 AS bigint), h.pending, CAST(e.xid AS text), e.seq, CAST(e.id AS text), ` + prefixed(columns) + `
+SELECT CAST(h.horizon AS text), CAST(0 AS bigint), h.pending, h.gone, CAST(e.xid AS text), e.seq, CAST(e.id AS text), ` + prefixed(columns) + `
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
-	COALESCE((SELECT xid FROM events ORDER BY events.xid DESC, seq DESC LIMIT 1) >= pg_snapshot_xmin(pg_current_snapshot()), FALSE) AS pending) AS h
+	COALESCE((SELECT xid FROM events ORDER BY events.xid DESC, seq DESC LIMIT 1) >= pg_snapshot_xmin(pg_current_snapshot()), FALSE) AS pending,
+	EXISTS (SELECT FROM events_gone WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2)) AS gone) AS h
 LEFT JOIN (
 	SELECT xid, seq, ` + columns + ` FROM events
 	WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2) AND ` + d.VisibleXID() + where.String() + `
@@ -92,8 +98,8 @@ LEFT JOIN (
 ORDER BY e.xid, e.seq`, args
 	}
 	return `
-SELECT '0', h.horizon, FALSE, CAST(e.xid AS TEXT), e.seq, e.id, ` + prefixed(columns) + `
-FROM (SELECT COALESCE(MAX(seq), 0) AS horizon FROM events) AS h
+SELECT '0', h.horizon, FALSE, h.gone, CAST(e.xid AS TEXT), e.seq, e.id, ` + prefixed(columns) + `
+FROM (SELECT COALESCE(MAX(seq), 0) AS horizon, EXISTS (SELECT 1 FROM events_gone WHERE seq > $2) AS gone FROM events) AS h
 LEFT JOIN (
 	SELECT xid, seq, ` + columns + ` FROM events
 	WHERE xid = CAST($1 AS INTEGER) AND seq > $2` + where.String() + `
@@ -114,6 +120,7 @@ func prefixed(columns string) string {
 type row struct {
 	horizon cursor
 	pending bool
+	gone    bool // events behind the cursor are no longer kept
 	at      cursor
 	ev      *feedv1.Event // nil in the one row that is there when nothing was found
 }
@@ -125,7 +132,7 @@ func scanRow(rows store.Rows) (row, error) {
 	var seq, version *int64
 	var at *time.Time
 	var data []byte
-	if err := rows.Scan(&horizonXID, &r.horizon.seq, &r.pending, &xid, &seq, &id, &typ, &subject, &version, &journey, &kind,
+	if err := rows.Scan(&horizonXID, &r.horizon.seq, &r.pending, &r.gone, &xid, &seq, &id, &typ, &subject, &version, &journey, &kind,
 		&actor, &name, &cause, &trace, &at, &data); err != nil {
 		return row{}, err
 	}

@@ -90,7 +90,7 @@ func (sub *subscription) stream(parent context.Context) (moved bool, err error) 
 	watchdog := time.AfterFunc(silence, func() { cancel(errors.New("no sign of life from " + sub.Source)) })
 	defer watchdog.Stop()
 
-	stream, err := sub.Client.StreamEvents(ctx, &feedv1.StreamEventsRequest{After: sub.cursor, Types: sub.Types})
+	stream, err := sub.Client.StreamEvents(ctx, &feedv1.StreamEventsRequest{After: sub.cursor, Types: sub.Types, Subscriber: sub.Name})
 	if err != nil {
 		return false, err
 	}

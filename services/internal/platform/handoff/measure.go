@@ -61,12 +61,12 @@ type openRow struct {
 type openKey struct{ side, kind, state, age string }
 
 // Measure reports the open handoffs of both sides until end is called. Every replica reports all of the department.
-func (e *Engine) Measure() (end func()) {
+func (e *Engine) Measure(ctx context.Context) (end func()) {
 	open := telemetry.NewGauge("tasuki.handoff.open", "{handoff}",
 		"Handoffs that wait for somebody, by the side of the ledger, kind, state, and time since the offer (up to 1h, 1d, 7d, 30d, older).")
 	undelivered := telemetry.NewGauge("tasuki.handoff.undelivered", "{handoff}", "Offers that the receiver does not have yet, at the sender, by kind.")
 	oldest := telemetry.NewGauge("tasuki.handoff.undelivered.age", "s", "Age of the oldest offer that the receiver does not have yet, at the sender, by kind.")
-	e.countFromZero()
+	e.countFromZero(ctx)
 	return telemetry.Observe(func(ctx context.Context, record telemetry.Record) error {
 		now := e.cfg.Clock.Now()
 		rows, first, err := e.openHandoffs(ctx, now)
@@ -137,8 +137,7 @@ func (e *Engine) openHandoffs(ctx context.Context, now time.Time) (rows []openRo
 const undeliveredSQL = `side = 'OUT' AND state = 'OFFERED' AND delivery = 'PENDING'`
 
 // countFromZero makes the counters of what has not happened yet visible: a rate needs a beginning.
-func (e *Engine) countFromZero() {
-	ctx := context.Background()
+func (e *Engine) countFromZero(ctx context.Context) {
 	for kind, cfg := range e.kinds {
 		side := In
 		if cfg.From == e.cfg.Department {

@@ -18,7 +18,7 @@ func TestMeasures(t *testing.T) {
 		now := testkit.NewClock(tokyo(6, 15, 0))
 		sender, receiver := worldAt(t, engine, now, nil)
 		before := telemetrytest.Values(t)
-		stopSender, stopReceiver := sender.engine.Measure(), receiver.engine.Measure()
+		stopSender, stopReceiver := sender.engine.Measure(t.Context()), receiver.engine.Measure(t.Context())
 		defer stopReceiver()
 		defer stopSender()
 		says := func(key string, want int64) {

@@ -40,12 +40,12 @@ type depthRow struct {
 }
 
 // Measure reports depth, age and dead letters until end is called. Every replica reports all jobs of the service.
-func (j *Jobs) Measure() (end func()) {
+func (j *Jobs) Measure(ctx context.Context) (end func()) {
 	depth := telemetry.NewGauge("tasuki.jobs.depth", "{job}", "Jobs that are not done, by kind and state.")
 	waiting := telemetry.NewGauge("tasuki.jobs.waiting", "s", "For how long the oldest job that is due has waited for a worker, by kind.")
 	dead := telemetry.NewGauge("tasuki.jobs.dead", "{job}", "Dead letters: jobs that were given up and wait for somebody to replay them, by kind.")
 	for _, kind := range j.registered() { // a rate needs a beginning
-		failures.Add(context.Background(), 0, j.attributes(kind))
+		failures.Add(ctx, 0, j.attributes(kind))
 	}
 	return telemetry.Observe(func(ctx context.Context, record telemetry.Record) error {
 		rows, err := store.Read(ctx, j.db, func(tx store.Tx) ([]depthRow, error) {

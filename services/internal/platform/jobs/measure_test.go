@@ -31,7 +31,7 @@ func TestMeasures(t *testing.T) {
 			}
 			return nil
 		})
-		t.Cleanup(j.Measure())
+		t.Cleanup(j.Measure(t.Context()))
 		says := func(format string, want int64) {
 			t.Helper()
 			key := fmt.Sprintf(format, at)

@@ -67,6 +67,7 @@ var every = []struct {
 	{NotOffered("mergeLeads"), codes.Unimplemented, "map[command:mergeLeads]"},
 	{Cancelled(), codes.Canceled, "map[]"},
 	{KeyLimited("departments", "marketing"), codes.PermissionDenied, "map[limit:departments to:marketing]"},
+	{CursorExpired(time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)), codes.OutOfRange, "map[kept_from:2026-01-05T09:00:00Z]"},
 }
 
 func TestEveryReasonHasAConstructor(t *testing.T) {

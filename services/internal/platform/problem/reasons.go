@@ -39,6 +39,7 @@ const (
 	ReasonNotOffered            = errorsv1.ErrorReason_ERROR_REASON_NOT_OFFERED
 	ReasonCancelled             = errorsv1.ErrorReason_ERROR_REASON_CANCELLED
 	ReasonKeyLimited            = errorsv1.ErrorReason_ERROR_REASON_KEY_LIMITED
+	ReasonCursorExpired         = errorsv1.ErrorReason_ERROR_REASON_CURSOR_EXPIRED
 )
 
 var codeOf = map[Reason]codes.Code{
@@ -68,6 +69,7 @@ var codeOf = map[Reason]codes.Code{
 	ReasonNotOffered:            codes.Unimplemented,
 	ReasonCancelled:             codes.Canceled,
 	ReasonKeyLimited:            codes.PermissionDenied,
+	ReasonCursorExpired:         codes.OutOfRange,
 }
 
 // Code is the gRPC code of a reason; INTERNAL for one that is not in the catalogue.
@@ -267,4 +269,15 @@ func Cancelled() *Error {
 func KeyLimited(limit, to string) *Error {
 	return build(ReasonKeyLimited, fmt.Sprintf("your API key may not do this; it is limited: %s = %s", limit, to),
 		fmt.Sprintf("この API キーでは許可されていない操作です（制限: %s = %s）。", limit, to), "limit", limit, "to", to)
+}
+
+// CursorExpired says that the events behind a cursor of the feed are gone; keptFrom is the time of the oldest that is left, or
+// zero.
+func CursorExpired(keptFrom time.Time) *Error {
+	e := build(ReasonCursorExpired, "events behind this cursor are no longer kept: start again with an empty cursor, and reconcile what was missed",
+		"このカーソルより後のイベントは保存期間を過ぎて削除されました。空のカーソルからやり直し、欠落分を照合してください。")
+	if !keptFrom.IsZero() {
+		e.Metadata = map[string]string{"kept_from": keptFrom.UTC().Format(time.RFC3339)}
+	}
+	return e
 }

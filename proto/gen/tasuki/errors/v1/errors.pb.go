@@ -119,6 +119,12 @@ const (
 	//
 	//	{"reason": "KEY_LIMITED", "metadata": {"limit": "departments", "to": "marketing"}}
 	ErrorReason_ERROR_REASON_KEY_LIMITED ErrorReason = 26
+	// The events behind the cursor are gone: they were older than this service keeps them. `OUT_OF_RANGE`; metadata names
+	// `kept_from`, the time of the oldest event that is left, where there is one. A reader that may miss what is gone starts
+	// again with an empty cursor.
+	//
+	//	{"reason": "CURSOR_EXPIRED", "metadata": {"kept_from": "2026-01-05T00:00:00Z"}}
+	ErrorReason_ERROR_REASON_CURSOR_EXPIRED ErrorReason = 27
 )
 
 // Enum value maps for ErrorReason.
@@ -151,6 +157,7 @@ var (
 		24: "ERROR_REASON_NOT_OFFERED",
 		25: "ERROR_REASON_CANCELLED",
 		26: "ERROR_REASON_KEY_LIMITED",
+		27: "ERROR_REASON_CURSOR_EXPIRED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -180,6 +187,7 @@ var (
 		"ERROR_REASON_NOT_OFFERED":            24,
 		"ERROR_REASON_CANCELLED":              25,
 		"ERROR_REASON_KEY_LIMITED":            26,
+		"ERROR_REASON_CURSOR_EXPIRED":         27,
 	}
 )
 
@@ -214,7 +222,7 @@ var File_tasuki_errors_v1_errors_proto protoreflect.FileDescriptor
 
 const file_tasuki_errors_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtasuki/errors/v1/errors.proto\x12\x10tasuki.errors.v1*\x92\a\n" +
+	"\x1dtasuki/errors/v1/errors.proto\x12\x10tasuki.errors.v1*\xb3\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12#\n" +
@@ -243,7 +251,8 @@ const file_tasuki_errors_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_REQUEST_MALFORMED\x10\x17\x12\x1c\n" +
 	"\x18ERROR_REASON_NOT_OFFERED\x10\x18\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10\x19\x12\x1c\n" +
-	"\x18ERROR_REASON_KEY_LIMITED\x10\x1aBFZDgithub.com/tasuki-project/tasuki/proto/gen/tasuki/errors/v1;errorsv1b\x06proto3"
+	"\x18ERROR_REASON_KEY_LIMITED\x10\x1a\x12\x1f\n" +
+	"\x1bERROR_REASON_CURSOR_EXPIRED\x10\x1bBFZDgithub.com/tasuki-project/tasuki/proto/gen/tasuki/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_tasuki_errors_v1_errors_proto_rawDescOnce sync.Once

@@ -165,7 +165,8 @@ type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many at the most; 0 means 100, more than 1,000 means 1,000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The cursor: `next_page_token` of the answer before. Empty starts at the oldest event kept.
+	// The cursor: `next_page_token` of the answer before. Empty starts at the oldest event kept; before that it is refused as
+	// `CURSOR_EXPIRED`.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only these types (full message names); empty means all.
 	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
@@ -291,12 +292,15 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 // Asks to follow the events after a cursor.
 type StreamEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The cursor to start after; empty starts at the oldest event kept. `now` starts with the next event.
+	// The cursor to start after; empty starts at the oldest event kept; before that it is refused as `CURSOR_EXPIRED`. `now` starts with the next event.
 	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
 	// Only these types (full message names); empty means all.
 	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
 	// Only this subject, as `kind/id`; empty means all.
-	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The subscription that reads, when the caller is a service, for instance `marketing.from.inside-sales`: events are kept
+	// until all subscriptions that ever gave their names are past them. `after` says how far this one is. Empty keeps nothing.
+	Subscriber    string `protobuf:"bytes,4,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,6 +352,13 @@ func (x *StreamEventsRequest) GetTypes() []string {
 func (x *StreamEventsRequest) GetSubject() string {
 	if x != nil {
 		return x.Subject
+	}
+	return ""
+}
+
+func (x *StreamEventsRequest) GetSubscriber() string {
+	if x != nil {
+		return x.Subscriber
 	}
 	return ""
 }
@@ -442,11 +453,14 @@ const file_tasuki_feed_v1_feed_proto_rawDesc = "" +
 	"\asubject\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asubject\"k\n" +
 	"\x12ListEventsResponse\x12-\n" +
 	"\x06events\x18\x01 \x03(\v2\x15.tasuki.feed.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"y\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
 	"\x13StreamEventsRequest\x12\x1e\n" +
 	"\x05after\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05after\x12\x1e\n" +
 	"\x05types\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x05types\x12\"\n" +
-	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asubject\"w\n" +
+	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\asubject\x12(\n" +
+	"\n" +
+	"subscriber\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\n" +
+	"subscriber\"w\n" +
 	"\x14StreamEventsResponse\x12-\n" +
 	"\x06events\x18\x01 \x03(\v2\x15.tasuki.feed.v1.EventR\x06events\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x18\n" +
