@@ -23,6 +23,7 @@ type network struct {
 }
 
 func newNetwork(t *testing.T) *network {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics log past the logger that they are given
 	n := &network{
 		t: t, ways: map[link]*toxiproxy.Proxy{},
 		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
