@@ -189,7 +189,7 @@ func (l *ledger) use(t *testing.T) {
 	must(l.feed.ListEvents(ctx, &feedv1.ListEventsRequest{PageToken: end}))
 	must(l.feed.ListEvents(ctx, &feedv1.ListEventsRequest{PageToken: end, Types: []string{"tasuki.handoff.v1.HandoffAccepted"}}))
 	must(l.feed.ListEvents(ctx, &feedv1.ListEventsRequest{Subject: "handoff/" + uuid.NewString()}))
-	for _, measure := range []func() func(){l.engine.Measure, func() func() { return l.log.Measure("here") }} {
+	for _, measure := range []func() func(){func() func() { return l.engine.Measure(ctx) }, func() func() { return l.log.Measure("here") }} {
 		end := measure()
 		telemetrytest.Values(t)
 		end()
