@@ -99,7 +99,7 @@ func (s *System) open(ctx context.Context, o Options) error {
 		return err
 	}
 	s.gateway, err = gateway.New(ctx, gateway.Options{
-		Departments: conns, Verifier: o.Verifier, BodyBytes: o.Door.BodyBytes, UploadBytes: o.Door.UploadBytes,
+		Departments: conns, Verifier: o.Verifier, BodyBytes: o.Door.BodyBytes, UploadBytes: o.Door.UploadBytes, BodyTime: o.Door.BodyTime,
 		AllowedOrigins: o.Door.AllowedOrigins, Keys: o.Keys, TLS: o.TLS, Logger: o.Logger,
 	})
 	return err

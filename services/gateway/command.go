@@ -30,6 +30,8 @@ type Door struct {
 	AllowedOrigins []string `help:"Origins of browsers on other hosts that may call, for instance https://app.example.com." placeholder:"ORIGIN"`
 	BodyBytes      int64    `help:"Largest body of an ordinary request, in bytes." default:"1048576"`
 	UploadBytes    int64    `help:"Largest body of a file upload, in bytes." default:"20971520"`
+
+	BodyTime time.Duration `help:"Longest time that the body of an ordinary request may take to come; a file upload may take ten times as long." default:"30s"`
 }
 
 type serveCmd struct {
@@ -97,7 +99,7 @@ func (c *serveCmd) Run() error {
 		return err
 	}
 	gw, err := New(ctx, Options{
-		Keys: keys, Departments: peers.Conns(), Verifier: identity.Verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes,
+		Keys: keys, Departments: peers.Conns(), Verifier: identity.Verifier, BodyBytes: c.Door.BodyBytes, UploadBytes: c.Door.UploadBytes, BodyTime: c.Door.BodyTime,
 		AllowedOrigins: c.Door.AllowedOrigins, TLS: encrypt, Logger: logger,
 	})
 	if err != nil {

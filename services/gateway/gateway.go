@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
@@ -32,6 +33,9 @@ const (
 	DefaultUploadBytes = 20 << 20
 )
 
+// DefaultBodyTime is how long an ordinary body may take to come unless Options say otherwise.
+const DefaultBodyTime = 30 * time.Second
+
 // Options of a gateway.
 type Options struct {
 	// Departments by name, each with a connection to its gRPC address. A department that is missing answers 404.
@@ -40,6 +44,8 @@ type Options struct {
 	Verifier *access.Verifier
 	// BodyBytes and UploadBytes bound ordinary bodies and file uploads; 0 means the defaults.
 	BodyBytes, UploadBytes int64
+	// BodyTime is how long an ordinary body may take to come; 0 means the default.
+	BodyTime time.Duration
 	// AllowedOrigins for browsers on other hosts, for instance `https://app.example.com`; empty allows none.
 	AllowedOrigins []string
 	// Keys are the API keys; nil knows none.
@@ -82,6 +88,9 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	if o.UploadBytes == 0 {
 		o.UploadBytes = DefaultUploadBytes
 	}
+	if o.BodyTime == 0 {
+		o.BodyTime = DefaultBodyTime
+	}
 	root := http.NewServeMux()
 	health := &healthDoor{conns: o.Departments}
 	root.HandleFunc("GET /healthz", health.live)
@@ -93,7 +102,7 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 			continue
 		}
 		names = append(names, string(d))
-		if err := mountDepartment(ctx, root, d, o.upstream(draining, d, conn), int(o.UploadBytes)); err != nil {
+		if err := mountDepartment(ctx, root, d, o.upstream(draining, d, conn), o.limits()); err != nil {
 			return nil, err
 		}
 	}
@@ -103,18 +112,16 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	if o.Keys != nil {
 		names = append(names, string(Self))
 		services := servicesIn(gatewayPackage)
-		if err := mount(ctx, root, string(Self), services, services, o.upstream(draining, Self, o.Keys.conn), int(o.BodyBytes)); err != nil {
+		if err := mount(ctx, root, string(Self), services, services, o.upstream(draining, Self, o.Keys.conn), o.limits()); err != nil {
 			return nil, err
 		}
 	}
 	if err := docs.Register(root, names); err != nil {
 		return nil, err
 	}
-	root.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		door.WriteStatus(w, http.StatusNotFound, problem.NotFound("path", r.URL.Path).GRPCStatus())
-	})
+	root.HandleFunc("/", notFound)
 	h, err := door.New(root, door.Options{
-		Limits: door.Limits{BodyBytes: o.BodyBytes, UploadBytes: o.UploadBytes}, AllowedOrigins: o.AllowedOrigins,
+		Limits: door.Limits{BodyBytes: o.BodyBytes, UploadBytes: o.UploadBytes, BodyTime: o.BodyTime}, AllowedOrigins: o.AllowedOrigins,
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +134,12 @@ func build(ctx, draining context.Context, o Options) (http.Handler, error) {
 	})), nil
 }
 
+func notFound(w http.ResponseWriter, r *http.Request) {
+	door.WriteStatus(w, http.StatusNotFound, problem.NotFound("path", r.URL.Path).GRPCStatus())
+}
+
+func (o Options) limits() bridge.Limits { return bridge.Limits{Body: int(o.BodyBytes), Upload: int(o.UploadBytes)} }
+
 // upstream is the way to a department, or to the gateway's own service.
 func (o Options) upstream(draining context.Context, d access.Department, conn grpc.ClientConnInterface) *upstream.Conn {
 	to := upstream.Options{Department: d, Verifier: o.Verifier, Logger: o.Logger}
@@ -136,26 +149,27 @@ func (o Options) upstream(draining context.Context, d access.Department, conn gr
 	return upstream.New(draining, to, conn)
 }
 
-func mountDepartment(ctx context.Context, root *http.ServeMux, d access.Department, conn grpc.ClientConnInterface, maxBytes int) error {
+func mountDepartment(ctx context.Context, root *http.ServeMux, d access.Department, conn grpc.ClientConnInterface, limits bridge.Limits) error {
 	services, err := servicesOf(d)
 	if err != nil {
 		return err
 	}
-	return mount(ctx, root, string(d), services, servicesIn(d.Package()), conn, maxBytes)
+	return mount(ctx, root, string(d), services, servicesIn(d.Package()), conn, limits)
 }
 
 // mount puts services under a prefix: REST at /<prefix>/v1/…, Connect and gRPC-Web at /<prefix>/<service>/<method>. Those
 // that nobody else has are also at /<service>/<method>, where plain gRPC clients look for them.
-func mount(ctx context.Context, root *http.ServeMux, name string, services, own []protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, maxBytes int) error {
+func mount(ctx context.Context, root *http.ServeMux, name string, services, own []protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, limits bridge.Limits) error {
 	var rests []rest.Registration
 	connects := http.NewServeMux()
+	connects.HandleFunc("/", notFound)
 	for _, s := range services {
-		bridge.Register(connects, s, conn, maxBytes)
+		bridge.Register(connects, s, conn, limits)
 		if r, ok := registrations[s.FullName()]; ok {
 			rests = append(rests, r)
 		}
 		if slices.Contains(own, s) {
-			bridge.Register(root, s, conn, maxBytes)
+			bridge.Register(root, s, conn, limits)
 		}
 	}
 	mux, err := rest.NewMux(ctx, conn, rests...)

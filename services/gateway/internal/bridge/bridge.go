@@ -22,9 +22,21 @@ import (
 // forwarded are the request headers that travel on to the department.
 var forwarded = []string{"authorization", "idempotency-key", "if-match", "x-request-id", "traceparent", "tracestate"}
 
-// Register adds every unary and server-streaming method of a service to the mux, forwarding to conn. Bodies over
-// maxBytes are refused.
-func Register(mux *http.ServeMux, service protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, maxBytes int) {
+// Limits bound messages, in bytes as they are when unpacked: those that carry a file, and all others.
+type Limits struct{ Body, Upload int }
+
+func (l Limits) of(m protoreflect.MessageDescriptor) int {
+	for i := range m.Fields().Len() {
+		if f := m.Fields().Get(i); f.Message() != nil && f.Message().FullName() == "google.api.HttpBody" {
+			return l.Upload
+		}
+	}
+	return l.Body
+}
+
+// Register adds every unary and server-streaming method of a service to the mux, forwarding to conn. Messages over the
+// limits are refused.
+func Register(mux *http.ServeMux, service protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, limits Limits) {
 	for i := range service.Methods().Len() {
 		method := service.Methods().Get(i)
 		if method.IsStreamingClient() {
@@ -33,7 +45,7 @@ func Register(mux *http.ServeMux, service protoreflect.ServiceDescriptor, conn g
 		path := "/" + string(service.FullName()) + "/" + string(method.Name())
 		opts := []connect.HandlerOption{
 			connect.WithSchema(method),
-			connect.WithReadMaxBytes(maxBytes),
+			connect.WithReadMaxBytes(limits.of(method.Input())),
 			connect.WithRequestInitializer(func(spec connect.Spec, message any) error {
 				dynamic, ok := message.(*dynamicpb.Message)
 				if !ok {

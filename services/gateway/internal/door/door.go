@@ -7,8 +7,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"os"
+	"path"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"connectrpc.com/cors"
 	"github.com/google/uuid"
@@ -26,6 +31,8 @@ type Limits struct {
 	BodyBytes int64
 	// UploadBytes is the largest body of a file upload (text/csv or application/octet-stream).
 	UploadBytes int64
+	// BodyTime is how long an ordinary body may take to come; an upload may take ten times as long. 0 means for ever.
+	BodyTime time.Duration
 }
 
 // Options of the door.
@@ -41,7 +48,7 @@ func New(next http.Handler, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := secure(identify(limit(compress(next), o.Limits)))
+	h := secure(identify(sane(limit(compress(next), o.Limits))))
 	return rscors.New(rscors.Options{
 		AllowedOrigins: slices.Clone(o.AllowedOrigins),
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete},
@@ -89,20 +96,55 @@ func identify(next http.Handler) http.Handler {
 	})
 }
 
+// sane turns away what no client of good will sends, before anything looks at it.
+func sane(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code, what := http.StatusBadRequest, ""
+		query, err := url.QueryUnescape(r.URL.RawQuery)
+		switch coding := r.Header.Get("Content-Encoding"); {
+		case !isText(r.URL.Path) || err != nil || !isText(query):
+			what = "the path and the query must be UTF-8 without control characters"
+		case r.URL.Path != "*" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") && r.URL.Path != "/":
+			what = "the path must not have //, . or .. in it"
+		case coding != "" && coding != "identity" && !strings.Contains(r.URL.Path, "/tasuki."):
+			// Connect and gRPC-Web bound what they unpack themselves.
+			code, what = http.StatusUnsupportedMediaType, "bodies are taken uncompressed"
+		default:
+			next.ServeHTTP(w, r)
+			return
+		}
+		WriteStatus(w, code, problem.Malformed(what).GRPCStatus())
+	})
+}
+
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f })
+}
+
 type bodyKey struct{}
 
-// limitedBody remembers that it overflowed, because decoders wrap or drop the error.
+// limitedBody remembers that it overflowed or came too slowly, because decoders wrap or drop the error.
 type limitedBody struct {
 	io.ReadCloser
 	limit int64
 	over  bool
+	slow  bool
+	whole func() // called once at the end; nil afterwards
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.As(err, &tooLarge):
 		b.over = true
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.slow = true
+	case errors.Is(err, io.EOF) && b.whole != nil:
+		b.whole()
+		b.whole = nil
 	}
 	return n, err
 }
@@ -118,10 +160,33 @@ func limit(next http.Handler, limits Limits) http.Handler {
 			return
 		}
 		body := &limitedBody{ReadCloser: http.MaxBytesReader(w, r.Body, most), limit: most}
+		if limits.BodyTime > 0 && r.Body != http.NoBody && !isGRPC(r) {
+			long := limits.BodyTime
+			if most == limits.UploadBytes {
+				long *= 10
+			}
+			// The deadline is the connection's: once the body is here it must not end the stream that answers.
+			control := http.NewResponseController(w)
+			if control.SetReadDeadline(time.Now().Add(long)) == nil {
+				body.whole = func() { _ = control.SetReadDeadline(time.Time{}) } // the connection has gone, or it works
+			}
+		}
 		r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
 		r.Body = body
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isGRPC tells requests whose body is a stream of messages, which its own side bounds.
+func isGRPC(r *http.Request) bool {
+	t := r.Header.Get("Content-Type")
+	return strings.HasPrefix(t, "application/grpc") || strings.HasPrefix(t, "application/connect+")
+}
+
+// TooSlow tells whether the body of the request did not come in time.
+func TooSlow(r *http.Request) bool {
+	b, ok := r.Context().Value(bodyKey{}).(*limitedBody)
+	return ok && b.slow
 }
 
 // TooLarge tells whether the body of the request ran over its limit while it was read.

@@ -76,6 +76,11 @@ func writeError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler,
 	if limit, over := door.TooLarge(r); over {
 		err = problem.TooLarge(limit)
 	}
+	if door.TooSlow(r) {
+		w.Header().Set("Connection", "close")
+		door.WriteStatus(w, http.StatusRequestTimeout, problem.Malformed("the body came too slowly").GRPCStatus())
+		return
+	}
 	st := problem.Status(ctx, explainDecoding(err))
 	reason := problem.ReasonOf(st.Err())
 	code := runtime.HTTPStatusFromCode(st.Code())
