@@ -35,10 +35,11 @@ const (
 	returned = "&states=STATE_RETURNED"
 )
 
-// act does one thing to a handoff. What the journal keeps of it is what was acknowledged.
-func act(ctx context.Context, p person, h *handoffv1.Handoff, command string, in proto.Message) error {
+// act does one thing to a handoff, and returns it as it was acknowledged: without an etag that may be a later attempt.
+func act(ctx context.Context, p person, h *handoffv1.Handoff, command string, in proto.Message) (*handoffv1.Handoff, error) {
 	key := fmt.Sprintf("%s-%s-%s-%s", command, h.GetId(), h.GetEtag(), p.name)
-	return p.post(ctx, "/v1/handoffs/"+h.GetId()+":"+command, key, in, &handoffv1.Handoff{})
+	after := &handoffv1.Handoff{}
+	return after, p.post(ctx, "/v1/handoffs/"+h.GetId()+":"+command, key, in, after)
 }
 
 // odds are the chances, in percent, that an offer is rejected or, the first time, returned.
@@ -58,9 +59,9 @@ func decide(ctx context.Context, p person, h *handoffv1.Handoff, o odds) error {
 	case n < o.reject+o.giveBack && h.GetAttempt() == 1:
 		command, in = "return", &handoffv1.ReturnHandoffRequest{Missing: []string{o.missing}}
 	}
-	err := act(ctx, p, h, command, in)
+	after, err := act(ctx, p, h, command, in)
 	if err == nil {
-		p.journal.decided(attempt{h.GetId(), h.GetAttempt()}, decision{command, p.name})
+		p.journal.decided(attempt{h.GetId(), after.GetAttempt()}, decision{command, p.name})
 	}
 	return err
 }
@@ -68,7 +69,8 @@ func decide(ctx context.Context, p person, h *handoffv1.Handoff, o odds) error {
 // resubmit offers what came back again.
 func resubmit(ctx context.Context, p person) int {
 	return each(ctx, handoffs(ctx, p, "BOX_OUTBOX", returned), func(ctx context.Context, h *handoffv1.Handoff) error {
-		return act(ctx, p, h, "resubmit", &handoffv1.ResubmitHandoffRequest{Note: "確認した"})
+		_, err := act(ctx, p, h, "resubmit", &handoffv1.ResubmitHandoffRequest{Note: "確認した"})
+		return err
 	})
 }
 
@@ -79,7 +81,8 @@ func (c *crowd) marketing(ctx context.Context, p person) int {
 		if dice(h.GetId(), "recall") >= 4 {
 			return errSettled
 		}
-		return act(ctx, p, h, "recall", &handoffv1.RecallHandoffRequest{Note: "誤り"})
+		_, err := act(ctx, p, h, "recall", &handoffv1.RecallHandoffRequest{Note: "誤り"})
+		return err
 	})
 }
 
