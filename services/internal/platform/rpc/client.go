@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver/dns"
 	"google.golang.org/grpc/status"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
@@ -50,6 +51,10 @@ func Timeout(d time.Duration) DialOption { return func(o *dialOptions) { o.timeo
 
 // Attempts bounds how often a repeatable call is made; default 3, and 1 switches repeating off.
 func Attempts(n uint) DialOption { return func(o *dialOptions) { o.attempts = n } }
+
+// A replica that ends closes its connections, and the name is asked for again. gRPC's own pause of 30 s between two questions
+// would leave callers with the addresses of the dead when replicas are replaced one soon after the other.
+func init() { dns.SetMinResolutionInterval(time.Second) }
 
 const serviceConfig = `{"loadBalancingConfig": [{"round_robin": {}}]}`
 
