@@ -23,7 +23,7 @@ func (appointment) Kind() string { return "test.appointment" }
 func TestDueJobsStartWithinASecond(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		t.Parallel()
-		const scattered, atOnce = 150, 200
+		const scattered, atOnce = 60, 30 // few: it is about when, not about how many
 		late := make(chan time.Duration, scattered+atOnce)
 		worker := func(_ context.Context, job *jobs.Job[appointment]) error {
 			late <- time.Since(job.Args.DueAt)
@@ -62,7 +62,7 @@ func TestDueJobsStartWithinASecond(t *testing.T) {
 			t.Errorf("%v too early", -all[0])
 		}
 		// What else the machine does may hold a few up. River's scheduler alone, every 5 s, would hold up most.
-		if d := all[len(all)*9/10]; d > time.Second {
+		if d := all[len(all)*9/10]; d > slowdown*time.Second {
 			t.Errorf("one in ten starts more than %v late", d)
 		}
 		t.Logf("late at the most %v, half of them %v", all[len(all)-1], all[len(all)/2])
