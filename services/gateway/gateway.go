@@ -138,7 +138,9 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	door.WriteStatus(w, http.StatusNotFound, problem.NotFound("path", r.URL.Path).GRPCStatus())
 }
 
-func (o Options) limits() bridge.Limits { return bridge.Limits{Body: int(o.BodyBytes), Upload: int(o.UploadBytes)} }
+func (o Options) limits() bridge.Limits {
+	return bridge.Limits{Body: int(o.BodyBytes), Upload: int(o.UploadBytes)}
+}
 
 // upstream is the way to a department, or to the gateway's own service.
 func (o Options) upstream(draining context.Context, d access.Department, conn grpc.ClientConnInterface) *upstream.Conn {

@@ -30,7 +30,7 @@ func (g *Gateway) Part(listener net.Listener) lifecycle.Part {
 	server := &http.Server{
 		Handler: g, Protocols: protocols, TLSConfig: g.tls,
 		// What it has to say is about callers, with their addresses.
-		ErrorLog: slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}
 	return lifecycle.Part{

@@ -99,7 +99,8 @@ func identify(next http.Handler) http.Handler {
 // sane turns away what no client of good will sends, before anything looks at it.
 func sane(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		code, what := http.StatusBadRequest, ""
+		var what string
+		code := http.StatusBadRequest
 		query, err := url.QueryUnescape(r.URL.RawQuery)
 		switch coding := r.Header.Get("Content-Encoding"); {
 		case !isText(r.URL.Path) || err != nil || !isText(query):
