@@ -102,10 +102,16 @@ func load(clients int, length time.Duration, s subject) (sample, error) {
 // rounds, everything else is of all rounds together.
 func takeTurns(b *testing.B, clients int, subjects ...subject) []sample {
 	b.Helper()
+	return takeTurnsOf(b, clients, rounds, window(), subjects...)
+}
+
+// takeTurnsOf is takeTurns with other rounds and windows.
+func takeTurnsOf(b *testing.B, clients, rounds int, window time.Duration, subjects ...subject) []sample {
+	b.Helper()
 	out, rates := make([]sample, len(subjects)), make([][]float64, len(subjects))
 	for round := range rounds + 1 {
 		for i, s := range subjects {
-			got, err := load(clients, window(), s)
+			got, err := load(clients, window, s)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -192,6 +192,17 @@ type house struct {
 	processes []*process
 	// marketing is the DSN of marketing's database.
 	marketing string
+	// addresses are where departments of a split house serve gRPC. Those of the others are reached through the gateway.
+	addresses map[string]string
+}
+
+// dsn is the DSN of a department's database.
+func (h *house) dsn(department string) string {
+	if strings.HasPrefix(h.marketing, "sqlite:") {
+		return "sqlite:" + filepath.Join(h.data, department+".db")
+	}
+	i := strings.LastIndex(h.marketing, "marketing")
+	return h.marketing[:i] + strings.ReplaceAll(department, "-", "") + h.marketing[i+len("marketing"):]
 }
 
 // token is a token for the role.
@@ -210,15 +221,20 @@ func (h *house) awaitReady(t testing.TB) {
 	await(t, "all departments serve", 2*time.Millisecond, func() error { return answers(h.url + "/readyz?require=all") })
 }
 
-// cpu is the CPU time of the programs, and that of PostgreSQL's connections if it is used.
-func (h *house) cpu(t testing.TB) func() map[string]time.Duration {
+// cpu is the CPU time of the programs, and that of PostgreSQL's connections if it is used: those to the databases of some
+// departments, marketing's when none is named.
+func (h *house) cpu(t testing.TB, names ...string) func() map[string]time.Duration {
 	own := cpu(t, h.processes...)
+	dsns := []string{h.marketing}
+	for i, name := range names {
+		dsns = append(dsns[:i], h.dsn(name))
+	}
 	if !strings.HasPrefix(h.marketing, "postgres") {
 		return own
 	}
 	return func() map[string]time.Duration {
 		out := own()
-		out["postgres"] = postgresCPU(t, h.marketing)
+		out["postgres"] = postgresCPU(t, dsns...)
 		return out
 	}
 }
@@ -257,15 +273,16 @@ func splitHouse(t testing.TB) *house {
 	t.Helper()
 	dsn := databases(t)
 	h := &house{url: "http://" + freeAddress(t), data: t.TempDir(), marketing: strings.ReplaceAll(dsn, "{department}", "marketing")}
+	h.addresses = map[string]string{}
 	var peers []string
 	for _, d := range departments {
-		peers = append(peers, "--peer-"+d.name+"="+freeAddress(t))
+		h.addresses[d.name] = freeAddress(t)
+		peers = append(peers, "--peer-"+d.name+"="+h.addresses[d.name])
 	}
-	for i, d := range departments {
+	for _, d := range departments {
 		own := strings.ReplaceAll(dsn, "{department}", d.program)
 		run(t, filepath.Join(programs(t), d.program), "migrate", "--dsn", own)
-		_, listen, _ := strings.Cut(peers[i], "=")
-		h.start(t, d.program, append([]string{"--listen", listen, "--dsn", own}, peers...)...)
+		h.start(t, d.program, append([]string{"--listen", h.addresses[d.name], "--dsn", own}, peers...)...)
 	}
 	h.start(t, "gateway", append([]string{"--listen", strings.TrimPrefix(h.url, "http://")}, peers...)...)
 	h.awaitReady(t)
@@ -326,17 +343,25 @@ func execSQL(t testing.TB, dsn, sql string) {
 	}
 }
 
-// postgresCPU adds up the server processes that serve connections to a database of this machine. It cannot see those of
+// postgresCPU adds up the server processes that serve connections to databases of this machine. It cannot see those of
 // another machine, which then count as nothing.
-func postgresCPU(t testing.TB, dsn string) time.Duration {
+func postgresCPU(t testing.TB, dsns ...string) time.Duration {
 	t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
+	conn, err := pgx.Connect(ctx, dsns[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	var names []string
+	for _, dsn := range dsns {
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal("the PostgreSQL DSN is no URL")
+		}
+		names = append(names, strings.TrimPrefix(u.Path, "/"))
+	}
+	rows, err := conn.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE datname = ANY($1) AND pid <> pg_backend_pid()", names)
 	if err != nil {
 		t.Fatal(err)
 	}
