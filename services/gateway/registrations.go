@@ -38,7 +38,7 @@ var registrations = map[protoreflect.FullName]rest.Registration{
 	"tasuki.feed.v1.SubscriptionService":           register(feedv1.RegisterSubscriptionServiceHandlerClient, feedv1.NewSubscriptionServiceClient),
 	"tasuki.marketing.v1.PersonService":            register(marketingv1.RegisterPersonServiceHandlerClient, marketingv1.NewPersonServiceClient),
 	"tasuki.party.v1.ContactService":               register(partyv1.RegisterContactServiceHandlerClient, partyv1.NewContactServiceClient),
-	"tasuki.gateway.v1.ApiKeyService":             register(gatewayv1.RegisterApiKeyServiceHandlerClient, gatewayv1.NewApiKeyServiceClient),
+	"tasuki.gateway.v1.ApiKeyService":              register(gatewayv1.RegisterApiKeyServiceHandlerClient, gatewayv1.NewApiKeyServiceClient),
 	"tasuki.jobs.v1.DeadLetterService":             register(jobsv1.RegisterDeadLetterServiceHandlerClient, jobsv1.NewDeadLetterServiceClient),
 }
 
