@@ -1,0 +1,3 @@
+// Package kube tests Tasuki as its Helm chart installs it, on a real cluster: the one that KUBECONFIG names. It is a module of
+// its own, like everything that needs more than Go. TASUKI_KUBE_LOAD is a command that brings images to the nodes.
+package kube
