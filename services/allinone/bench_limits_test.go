@@ -31,7 +31,9 @@ func inProcess(t *testing.T, dsn func(access.Department) string) (h *house, toke
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	system, err := allinone.Open(t.Context(), allinone.Options{Database: dsn, Identity: func(d access.Department) (credentials.PerRPCCredentials, error) { return issuer.Service(d.String()), nil }, Verifier: verifier, Logger: logger})
+	system, err := allinone.Open(t.Context(), allinone.Options{Database: dsn, Identity: func(d access.Department) (credentials.PerRPCCredentials, error) {
+		return issuer.Service(d.String()), nil
+	}, Verifier: verifier, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

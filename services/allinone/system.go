@@ -41,8 +41,8 @@ type Options struct {
 	// Keys are the API keys, which the System takes over; nil knows none.
 	Keys *gateway.Keys
 	// TLS encrypts the gateway's port; nil leaves it plain.
-	TLS *tls.Config
-	Logger   *slog.Logger
+	TLS    *tls.Config
+	Logger *slog.Logger
 }
 
 // System is all departments and the gateway, put together and ready to start.

@@ -23,7 +23,7 @@ import (
 func (h *house) people() pb.PersonServiceClient { return pb.NewPersonServiceClient(h.Conn) }
 
 // known captures a person without high intent.
-func (h *house) known(t *testing.T, ctx context.Context, p *typev1.Person, consents ...*handoffv1.Consent) *pb.Lead {
+func (h *house) known(ctx context.Context, t *testing.T, p *typev1.Person, consents ...*handoffv1.Consent) *pb.Lead {
 	t.Helper()
 	req := demoRequest("")
 	req.Person, req.Touch.Action, req.Consents = p, "seminar", consents
@@ -49,7 +49,7 @@ func (h *house) awaitConsent(t *testing.T, person string, granted bool) {
 func TestConsentLedger(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mori := h.As(t, "mori", access.RoleMarketing)
-		l := h.known(t, mori, someone("consent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "OPT_IN"})
+		l := h.known(mori, t, someone("consent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "OPT_IN"})
 		id := l.GetPerson().GetId()
 		h.awaitConsent(t, id, true) // the capture itself tells
 
@@ -65,7 +65,7 @@ func TestConsentLedger(t *testing.T) {
 				t.Errorf("%s overrules a withdrawal: %v, %v", basis, p, err)
 			}
 		}
-		again := h.known(t, mori, someone("consent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "EXISTING_RELATION"})
+		again := h.known(mori, t, someone("consent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "EXISTING_RELATION"})
 		if again.GetConsents()[0].GetGranted() {
 			t.Error("a capture overrules a withdrawal")
 		}
@@ -103,7 +103,7 @@ func TestConsentLedger(t *testing.T) {
 func TestParallelWordsLeaveTheWithdrawal(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mori := h.As(t, "mori", access.RoleMarketing)
-		id := h.known(t, mori, someone("rivals@example.co.jp", "")).GetPerson().GetId()
+		id := h.known(mori, t, someone("rivals@example.co.jp", "")).GetPerson().GetId()
 		var wait sync.WaitGroup
 		for n := range 8 {
 			wait.Go(func() {
@@ -131,8 +131,8 @@ func TestParallelWordsLeaveTheWithdrawal(t *testing.T) {
 func TestMergeByRuleAndForEver(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mori := h.As(t, "mori", access.RoleMarketing)
-		phoneOnly := h.known(t, mori, someone("", "03-1234-5678"), &handoffv1.Consent{Channel: "PHONE", Basis: ""})
-		withMail := h.known(t, mori, someone("merge@example.co.jp", ""), &handoffv1.Consent{Channel: "PHONE", Granted: true, Basis: "OPT_IN"})
+		phoneOnly := h.known(mori, t, someone("", "03-1234-5678"), &handoffv1.Consent{Channel: "PHONE", Basis: ""})
+		withMail := h.known(mori, t, someone("merge@example.co.jp", ""), &handoffv1.Consent{Channel: "PHONE", Granted: true, Basis: "OPT_IN"})
 		goes, stays := phoneOnly.GetPerson().GetId(), withMail.GetPerson().GetId()
 		got, err := h.people().MergePeople(mori, &pb.MergePeopleRequest{Id: goes, OtherId: stays, DryRun: true})
 		if err != nil || got.GetRule() != "IDENTIFIED" || got.GetSurvivor().GetId() != stays || len(got.GetMoves()) != 2 {
@@ -153,7 +153,7 @@ func TestMergeByRuleAndForEver(t *testing.T) {
 		if err != nil || l.GetPerson().GetId() != stays || l.GetJourneyId() != phoneOnly.GetJourneyId() {
 			t.Errorf("the lead of the merged person: %v, %v", l, err)
 		}
-		back := h.known(t, mori, someone("", "03-1234-5678"))
+		back := h.known(mori, t, someone("", "03-1234-5678"))
 		if back.GetPerson().GetId() != stays || back.GetId() != min(phoneOnly.GetId(), withMail.GetId()) {
 			t.Errorf("the phone number leads to %s", back.GetPerson().GetId())
 		}
@@ -210,7 +210,7 @@ func TestErasureAloneIsCompleteAtOnce(t *testing.T) {
 	departmenttest.Engines(t, marketing.Definition, func(t *testing.T, db departmenttest.Database) {
 		h := build(t, false, db)
 		mori := h.As(t, "mori", access.RoleMarketing)
-		id := h.known(t, mori, someone("alone@example.co.jp", "")).GetPerson().GetId()
+		id := h.known(mori, t, someone("alone@example.co.jp", "")).GetPerson().GetId()
 		e, err := h.people().RequestErasure(mori, &pb.RequestErasureRequest{Id: id, Reason: "asked"})
 		if err != nil || e.GetState() != pb.Erasure_STATE_COMPLETED || len(e.GetAnswers()) != 1 || len(e.GetAnswers()[0].GetErased()) == 0 {
 			t.Errorf("%v, %v", e, err)

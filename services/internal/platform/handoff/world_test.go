@@ -87,7 +87,7 @@ func worldAt(t *testing.T, engine store.Engine, now clock.Clock, configure func(
 				d.saw("accepted")
 				return "", nil
 			},
-			OnAssigned:    d.hook("assigned"),
+			OnAssigned: d.hook("assigned"),
 			OnBreached: func(_ context.Context, _ store.Tx, h *handoffv1.Handoff, clock handoffv1.Clock, due time.Time) error {
 				d.saw(fmt.Sprintf("breached %s %d at %s", clock, h.GetBreaches(), due.UTC().Format(time.TimeOnly)))
 				return nil
