@@ -56,7 +56,7 @@ stage lint 'make lint' make lint
 stage breaking 'make breaking' make breaking
 stage build 'make build' make build
 stage test 'make test-postgres RACE=1' make test RACE=1 WITHOUT=e2e   # a stage of its own
-# The gate plays what it played before: it judges the change. `make sim` and `make faults` alone play something new every time.
+# The gate plays what it played before: it judges the change. `make sim` and `make faults` alone play others.
 stage sim 'make sim SEED=2026112300000' make sim SEED=2026112300000
 stage e2e 'make e2e' make e2e
 stage faults 'make faults FAULTS=20 SEED=20261123' make faults FAULTS=20 SEED=20261123
