@@ -9,7 +9,7 @@ BIN := $(ROOT)/.bin
 CACHE := $(ROOT)/.cache
 # The modules of the workspace, and those apart from it: see go.work.
 MODULES := $(patsubst ./%,%,$(shell sed -n 's|^[[:space:]]*\(\./[^[:space:]]*\).*|\1|p' go.work))
-APART := e2e/containers tools
+APART := e2e/containers e2e/kube tools
 PROGRAMS := $(wildcard services/*/cmd/*/)
 PLATFORM := github.com/tasuki-project/tasuki/services/internal/platform
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo dev)
@@ -98,6 +98,16 @@ compose-down: ## end the containers of compose-up; DESTROY=1 deletes the data, t
 .PHONY: e2e-containers
 e2e-containers: build $(BIN)/testcount ## run the scenarios over the images, kill containers, try compose; TASUKI_POSTGRES_IMAGE=name
 	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/containers $(TESTCOUNT) -- -count=1 -timeout 20m ./...
+
+# Needs helm and kubeconform; KUBECONFORM_SCHEMAS is where schemas are, if not on the network.
+.PHONY: chart
+chart: $(BIN)/testcount ## lint and render the Helm chart, and check what it makes
+	@GOWORK=off $(BIN)/testcount -modules e2e/kube $(TESTCOUNT) -- -count=1 ./chart
+
+# Needs KUBECONFIG, helm, kubectl, and the images on the nodes or a command that brings them there.
+.PHONY: e2e-kube
+e2e-kube: build $(BIN)/testcount ## install the chart on a cluster, restart, scale, delete pods, upgrade, uninstall; TASUKI_KUBE_LOAD=command
+	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/kube $(TESTCOUNT) -- -count=1 -timeout 25m .
 
 .PHONY: bench
 bench: build ## run the benchmarks on both engines; BENCH=regexp BENCHTIME=5s

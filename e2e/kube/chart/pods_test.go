@@ -2,6 +2,9 @@ package chart
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -237,5 +240,34 @@ func TestAvailability(t *testing.T) {
 		if got := d.at("spec", "replicas"); got != want {
 			t.Errorf("%s has %v replicas, want %v", name, got, want)
 		}
+	}
+}
+
+// TestVersionsAndTheDatabase: another version of the chart replaces the pods of services, and leaves PostgreSQL alone.
+func TestVersionsAndTheDatabase(t *testing.T) {
+	older := filepath.Join(t.TempDir(), "tasuki")
+	if err := os.CopyFS(older, os.DirFS(chartDir)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(chartDir + "/Chart.yaml")
+	if err == nil {
+		text = regexp.MustCompile(`(?m)^(version|appVersion): .*$`).ReplaceAll(text, []byte("$1: 0.0.9"))
+		err = os.WriteFile(older+"/Chart.yaml", text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := func(chart, kind, name string) string {
+		o := ofKind(renderChart(t, chart, chartDir+"/ci/trial-values.yaml", "image.tag=dev"), kind)[name]
+		if o == nil {
+			t.Fatalf("no %s %s", kind, name)
+		}
+		return fmt.Sprint(o.at("spec", "template"))
+	}
+	if template(older, "StatefulSet", "tasuki-postgresql") != template(chartDir, "StatefulSet", "tasuki-postgresql") {
+		t.Error("an upgrade restarts PostgreSQL")
+	}
+	if template(older, "Deployment", "tasuki-marketing") == template(chartDir, "Deployment", "tasuki-marketing") {
+		t.Error("another version is the same pod")
 	}
 }

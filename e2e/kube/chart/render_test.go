@@ -77,7 +77,12 @@ func (o object) program() string {
 // render renders the chart and returns its objects; set are values as `--set` takes them.
 func render(t *testing.T, values string, set ...string) []object {
 	t.Helper()
-	args := []string{"template", release, chartDir, "--namespace", namespace, "--values", values}
+	return renderChart(t, chartDir, values, set...)
+}
+
+func renderChart(t *testing.T, chart, values string, set ...string) []object {
+	t.Helper()
+	args := []string{"template", release, chart, "--namespace", namespace, "--values", values}
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}

@@ -1,0 +1,218 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tasuki-project/tasuki/e2e/internal/house"
+	"github.com/tasuki-project/tasuki/e2e/scenario"
+	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
+	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
+)
+
+// TestKube is the life of a release, in order. Every part takes over what the one before has left.
+func TestKube(t *testing.T) {
+	c := newCluster(t)
+	previous := c.previous()
+	t.Logf("from nothing to ready: %v", c.helm("install", previous, "telemetry.metrics=true").Round(100*time.Millisecond))
+	c.enter()
+	if !t.Run("idle pods are small", func(t *testing.T) { c.in(t).idle() }) {
+		return // the cluster does not work
+	}
+	for _, part := range []struct {
+		name string
+		run  func(*cluster)
+	}{
+		{"upgrade from the version before", (*cluster).upgrade},
+		{"rolling restart of everything", (*cluster).restart},
+		{"three replicas and back", (*cluster).scale},
+		{"pods are deleted at random", (*cluster).deletePods},
+		{"a lead goes all the way", (*cluster).relay},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.run(c.in(t)) }) {
+			return // what comes after would say the same
+		}
+	}
+	t.Run("scenarios", func(t *testing.T) { scenario.Run(t, c.in(t).house) })
+	t.Run("uninstall leaves nothing", func(t *testing.T) { c.in(t).uninstall() })
+}
+
+// in is the cluster for a part of the test.
+func (c *cluster) in(t *testing.T) *cluster {
+	return &cluster{t: t, namespace: c.namespace, house: house.Running(t, c.house.URL, c.house.Data)}
+}
+
+// idle reads what the kubelet says of memory and CPU.
+func (c *cluster) idle() {
+	const most = 64 << 20
+	var seen map[string]bool
+	house.Await(c.t, "the kubelet has numbers of all pods", func() error {
+		seen = map[string]bool{}
+		for node := range strings.FieldsSeq(c.must("kubectl", "get", "nodes", "--output=jsonpath={.items[*].metadata.name}")) {
+			var stats struct {
+				Pods []struct {
+					PodRef struct{ Name, Namespace string }
+					CPU    struct{ UsageNanoCores int }
+					Memory struct{ WorkingSetBytes int }
+				}
+			}
+			if err := json.Unmarshal([]byte(c.must("kubectl", "get", "--raw", "/api/v1/nodes/"+node+"/proxy/stats/summary")), &stats); err != nil {
+				return err
+			}
+			for _, p := range stats.Pods {
+				if p.PodRef.Namespace != c.namespace || p.Memory.WorkingSetBytes == 0 || p.CPU.UsageNanoCores == 0 {
+					continue
+				}
+				seen[p.PodRef.Name] = true
+				if len(seen) <= len(programs)+1 {
+					c.t.Logf("%s: %.1f MiB, %.1f thousandths of a core", p.PodRef.Name, float64(p.Memory.WorkingSetBytes)/(1<<20), float64(p.CPU.UsageNanoCores)/1e6)
+				}
+				if p.Memory.WorkingSetBytes > most && !strings.Contains(p.PodRef.Name, "postgresql") {
+					return fmt.Errorf("%s takes %d bytes", p.PodRef.Name, p.Memory.WorkingSetBytes)
+				}
+			}
+		}
+		if len(seen) < len(programs)+1 {
+			return fmt.Errorf("it has those of %d", len(seen))
+		}
+		return nil
+	})
+}
+
+func (c *cluster) upgrade() {
+	l := c.load(false)
+	l.more()
+	took := c.helm("upgrade", chartDir, "telemetry.metrics=true")
+	c.rolledOut()
+	c.t.Logf("upgraded in %v", took.Round(100*time.Millisecond))
+	l.end("upgrade")
+	if v := c.kubectl("get", "pods", "--selector=app.kubernetes.io/version=0.0.9", "--field-selector=status.phase=Running", "--output=name"); strings.Contains(v, "pod/tasuki-gateway") {
+		c.t.Errorf("still of the version before: %s", v)
+	}
+}
+
+// restart replaces the pods of all services at the same time.
+func (c *cluster) restart() {
+	before := c.pods(programs...)
+	l := c.load(false)
+	l.more()
+	began := time.Now()
+	c.kubectl("rollout", "restart", "deployment", "--selector=app.kubernetes.io/instance="+release)
+	c.rolledOut()
+	c.t.Logf("everything restarted in %v", time.Since(began).Round(100*time.Millisecond))
+	house.Await(c.t, "the pods of before are gone", func() error {
+		for _, old := range before {
+			for line := range strings.SplitSeq(c.kubectl("get", "pods", "--output=name"), "\n") {
+				if line == "pod/"+old.Metadata.Name {
+					return fmt.Errorf("%s is there", line)
+				}
+			}
+		}
+		return nil
+	})
+	c.t.Logf("the last pod of before was gone after %v", time.Since(began).Round(100*time.Millisecond))
+	l.more()
+	l.end("rolling restart")
+}
+
+var calls = regexp.MustCompile(`(?m)^rpc_server_call_duration_seconds_count\{[^}]*ListHandoffs[^}]*\} (\d+)`)
+
+// scale gives inside sales three replicas, looks whether callers use all of them, and takes them back.
+func (c *cluster) scale() {
+	l := c.load(false)
+	l.more()
+	c.kubectl("scale", "deployment/"+release+"-insidesales", "--replicas=3")
+	c.kubectl("rollout", "status", "deployment/"+release+"-insidesales", "--timeout=3m")
+	// Callers find new replicas when they connect anew: by themselves within half an hour, here by a restart of the gateway.
+	c.kubectl("rollout", "restart", "deployment/"+release+"-gateway")
+	c.rolledOut()
+	house.Await(c.t, "all three are asked", func() error {
+		pods := c.pods("insidesales")
+		if len(pods) != 3 {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		for _, p := range pods {
+			text := c.must("kubectl", "get", "--raw", "/api/v1/namespaces/"+c.namespace+"/pods/"+p.Metadata.Name+":9464/proxy/metrics")
+			m := calls.FindStringSubmatch(text)
+			if m == nil {
+				return fmt.Errorf("%s was not asked", p.Metadata.Name)
+			}
+			if n, err := strconv.Atoi(m[1]); err != nil || n < 5 {
+				return fmt.Errorf("%s was asked %s times", p.Metadata.Name, m[1])
+			}
+		}
+		return nil
+	})
+	c.kubectl("scale", "deployment/"+release+"-insidesales", "--replicas=1")
+	house.Await(c.t, "one replica is left", func() error {
+		if n := strings.Count(c.kubectl("get", "pods", "--output=name"), "insidesales"); n != 1 {
+			return fmt.Errorf("%d are there", n)
+		}
+		return nil
+	})
+	l.more()
+	l.end("three replicas and back")
+}
+
+// deletePods takes pods away, half of them without a word, the database's too. Services have one replica here, so answers may be
+// late; with the same key, nothing may be lost or doubled.
+func (c *cluster) deletePods() {
+	l := c.load(true)
+	for n := range 8 {
+		pods := c.pods()
+		p := pods[rand.IntN(len(pods))]
+		args := []string{"delete", "pod", p.Metadata.Name, "--wait=false"}
+		if n%2 == 0 {
+			args = append(args, "--grace-period=0", "--force")
+		}
+		c.t.Logf("kubectl %s", strings.Join(args, " "))
+		c.kubectl(args...)
+		l.more()
+	}
+	c.kubectl("rollout", "status", "statefulset/"+release+"-postgresql", "--timeout=3m")
+	c.rolledOut()
+	l.more()
+	l.end("random deletion")
+}
+
+// relay takes one lead to an onboarded customer, and compares the books of everything so far.
+func (c *cluster) relay() {
+	r := scenario.NewRelay(c.t, c.house)
+	lead := r.Capture("kube")
+	r.ToMeeting(lead)
+	opportunity := r.ToOpportunity(lead.GetJourneyId())
+	r.ToVerbal(opportunity)
+	r.Field.Must(c.t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", scenario.WinRequest(), &fieldsalesv1.Opportunity{})
+	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
+	r.Onboard(scenario.Subject(c.t, handover.GetReceiverSubject(), "customer"))
+	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
+	settled(c.t, r)
+	scenario.EveryHandoffOnce(c.t, r)
+}
+
+func (c *cluster) uninstall() {
+	c.must("helm", "uninstall", release, "--namespace", c.namespace, "--wait", "--timeout=3m")
+	// What every namespace has of its own.
+	own := map[string]bool{"configmap/kube-root-ca.crt": true, "serviceaccount/default": true, "": true}
+	kinds := "deployments,statefulsets,replicasets,pods,services,endpointslices,persistentvolumeclaims,secrets,configmaps,serviceaccounts," +
+		"networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,ingresses,jobs,roles,rolebindings"
+	house.Await(c.t, "nothing is left", func() error {
+		for name := range strings.SplitSeq(c.kubectl("get", kinds, "--output=name"), "\n") {
+			if !own[name] {
+				return fmt.Errorf("%s is there", name)
+			}
+		}
+		if out := c.must("kubectl", "get", "persistentvolumes,clusterroles,clusterrolebindings", "--output=yaml"); strings.Contains(out, c.namespace) {
+			return fmt.Errorf("something of the cluster names %s", c.namespace)
+		}
+		return nil
+	})
+}
