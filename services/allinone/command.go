@@ -40,6 +40,7 @@ type Server struct {
 	Listen config.Address `help:"Address to serve HTTP on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	DSN    string         `name:"dsn" help:"PostgreSQL for all departments, with {department} where its database name has the department's; empty is a SQLite file per department in the data folder." placeholder:"DSN"`
 	Door   gateway.Door   `embed:"" prefix:"door-" group:"door"`
+	Events config.Events  `embed:""`
 
 	APIKeysDSN string `name:"api-keys-dsn" help:"Database of API keys; empty is a SQLite file in the data folder." placeholder:"DSN"`
 }
@@ -136,7 +137,8 @@ func (s *Server) serve(ctx context.Context, ready func(address string, took time
 	}
 	system, err := Open(ctx, Options{
 		Keys: keys, Database: func(d access.Department) string { return database(s.DSN, s.Data, d) },
-		Identity: identity.Service, Verifier: identity.Verifier, Door: s.Door, TLS: encrypt, Logger: logger,
+		Identity: identity.Service, Verifier: identity.Verifier, Door: s.Door, TLS: encrypt,
+		KeepEvents: s.Events.Keep(), Logger: logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -41,8 +42,10 @@ type Options struct {
 	// Keys are the API keys, which the System takes over; nil knows none.
 	Keys *gateway.Keys
 	// TLS encrypts the gateway's port; nil leaves it plain.
-	TLS    *tls.Config
-	Logger *slog.Logger
+	TLS *tls.Config
+	// KeepEvents is how long departments keep their events at least; zero keeps them for ever.
+	KeepEvents time.Duration
+	Logger     *slog.Logger
 }
 
 // System is all departments and the gateway, put together and ready to start.
@@ -86,7 +89,8 @@ func (s *System) open(ctx context.Context, o Options) error {
 	for i, def := range definitions {
 		g.Go(func() (err error) {
 			s.services[i], err = department.Open(openCtx, def, department.Settings{
-				DSN: o.Database(def.Name), Migrate: true, Verifier: o.Verifier, Peers: peers[i], Logger: o.Logger,
+				DSN: o.Database(def.Name), Migrate: true, Verifier: o.Verifier, Peers: peers[i],
+				KeepEvents: o.KeepEvents, Logger: o.Logger,
 			})
 			return err
 		})

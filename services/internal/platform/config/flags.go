@@ -97,6 +97,22 @@ func Database(dsn DSN, data string, d access.Department) string {
 	return "sqlite:" + filepath.Join(data, d.String()+".db")
 }
 
+// Events say how long a department keeps its events.
+type Events struct {
+	Days int `name:"keep-events-days" help:"Delete events that are older than this, in days, once every subscription is past them; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
+}
+
+// Check looks at the range.
+func (e Events) Check() error {
+	if e.Days < 0 {
+		return errors.New("--keep-events-days must not be negative")
+	}
+	return nil
+}
+
+// Keep is how long events are kept at least; zero keeps them for ever.
+func (e Events) Keep() time.Duration { return time.Duration(e.Days) * 24 * time.Hour }
+
 // Base are the settings of every program.
 type Base struct {
 	Config     File     `help:"Read settings from this YAML file." placeholder:"FILE"`

@@ -2,7 +2,6 @@ package department
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -33,8 +32,8 @@ type cli struct {
 
 type serveCmd struct {
 	config.Service
-	AutoMigrate bool `help:"Bring the database up to date at the start; always so for SQLite."`
-	KeepEvents  int  `name:"keep-events-days" help:"Delete events that are older than this, in days, once every subscription is past them; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
+	AutoMigrate bool          `help:"Bring the database up to date at the start; always so for SQLite."`
+	Events      config.Events `embed:""`
 }
 
 type migrateCmd struct {
@@ -67,14 +66,6 @@ func Main(def Definition) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
 		os.Exit(1)
 	}
-}
-
-// Check looks at the range.
-func (c serveCmd) Check() error {
-	if c.KeepEvents < 0 {
-		return errors.New("--keep-events-days must not be negative")
-	}
-	return nil
 }
 
 func (c *serveCmd) Run(def Definition) error {
@@ -111,7 +102,7 @@ func (c *serveCmd) Run(def Definition) error {
 	dsn := c.Database(def.Name)
 	service, err := Open(ctx, def, Settings{
 		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: identity.Verifier, Credentials: own, Peers: peers.Conns(), Logger: logger,
-		KeepEvents: time.Duration(c.KeepEvents) * 24 * time.Hour,
+		KeepEvents: c.Events.Keep(),
 	})
 	if err != nil {
 		return err
