@@ -120,10 +120,12 @@ func (c *cluster) previous() string {
 // helm installs or upgrades the release from a chart as people do who try it, and waits until all of it is ready.
 func (c *cluster) helm(command, chart string, set ...string) time.Duration {
 	c.t.Helper()
-	args := []string{command, release, chart, "--namespace", c.namespace, "--wait", "--timeout=5m",
+	args := []string{
+		command, release, chart, "--namespace", c.namespace, "--wait", "--timeout=5m",
 		"--values", chartDir + "/ci/trial-values.yaml",
 		"--set", "image.prefix=" + setting("TASUKI_IMAGE_PREFIX", "tasuki/"), "--set", "image.tag=" + setting("TASUKI_IMAGE_TAG", "dev"),
-		"--set", "postgresql.image=" + postgresImage(), "--set", "gateway.service.type=NodePort"}
+		"--set", "postgresql.image=" + postgresImage(), "--set", "gateway.service.type=NodePort",
+	}
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
@@ -162,14 +164,8 @@ type pod struct {
 	Metadata struct {
 		Name              string
 		DeletionTimestamp *string
-		Labels            map[string]string
-	}
-	Status struct {
-		ContainerStatuses []struct{ RestartCount int }
 	}
 }
-
-func (p pod) program() string { return p.Metadata.Labels["app.kubernetes.io/component"] }
 
 // pods are those of the release that are not ending.
 func (c *cluster) pods(of ...string) []pod {

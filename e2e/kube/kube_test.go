@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,17 +51,20 @@ func (c *cluster) in(t *testing.T) *cluster {
 	return &cluster{t: t, namespace: c.namespace, house: house.Running(t, c.house.URL, c.house.Data)}
 }
 
-// idle reads what the kubelet says of memory and CPU.
+// idle reads what the kubelet says of memory and CPU when nothing has been asked for a while.
 func (c *cluster) idle() {
 	const most = 64 << 20
-	var seen map[string]bool
+	rested := time.Now().Add(20 * time.Second)
 	house.Await(c.t, "the kubelet has numbers of all pods", func() error {
-		seen = map[string]bool{}
+		seen := map[string]string{}
 		for node := range strings.FieldsSeq(c.must("kubectl", "get", "nodes", "--output=jsonpath={.items[*].metadata.name}")) {
 			var stats struct {
 				Pods []struct {
 					PodRef struct{ Name, Namespace string }
-					CPU    struct{ UsageNanoCores int }
+					CPU    struct {
+						Time           time.Time
+						UsageNanoCores int
+					}
 					Memory struct{ WorkingSetBytes int }
 				}
 			}
@@ -68,13 +72,10 @@ func (c *cluster) idle() {
 				return err
 			}
 			for _, p := range stats.Pods {
-				if p.PodRef.Namespace != c.namespace || p.Memory.WorkingSetBytes == 0 || p.CPU.UsageNanoCores == 0 {
+				if p.PodRef.Namespace != c.namespace || p.Memory.WorkingSetBytes == 0 || p.CPU.Time.Before(rested) {
 					continue
 				}
-				seen[p.PodRef.Name] = true
-				if len(seen) <= len(programs)+1 {
-					c.t.Logf("%s: %.1f MiB, %.1f thousandths of a core", p.PodRef.Name, float64(p.Memory.WorkingSetBytes)/(1<<20), float64(p.CPU.UsageNanoCores)/1e6)
-				}
+				seen[p.PodRef.Name] = fmt.Sprintf("%.1f MiB, %.1f thousandths of a core", float64(p.Memory.WorkingSetBytes)/(1<<20), float64(p.CPU.UsageNanoCores)/1e6)
 				if p.Memory.WorkingSetBytes > most && !strings.Contains(p.PodRef.Name, "postgresql") {
 					return fmt.Errorf("%s takes %d bytes", p.PodRef.Name, p.Memory.WorkingSetBytes)
 				}
@@ -83,20 +84,40 @@ func (c *cluster) idle() {
 		if len(seen) < len(programs)+1 {
 			return fmt.Errorf("it has those of %d", len(seen))
 		}
+		for name, numbers := range seen {
+			c.t.Logf("%s: %s", name, numbers)
+		}
 		return nil
 	})
 }
 
 func (c *cluster) upgrade() {
+	before := c.pods(programs...)
 	l := c.load(false)
 	l.more()
 	took := c.helm("upgrade", chartDir, "telemetry.metrics=true")
 	c.rolledOut()
 	c.t.Logf("upgraded in %v", took.Round(100*time.Millisecond))
+	c.gone(before)
+	l.more()
 	l.end("upgrade")
-	if v := c.kubectl("get", "pods", "--selector=app.kubernetes.io/version=0.0.9", "--field-selector=status.phase=Running", "--output=name"); strings.Contains(v, "pod/tasuki-gateway") {
-		c.t.Errorf("still of the version before: %s", v)
+	if old := c.kubectl("get", "pods", "--selector=app.kubernetes.io/version=0.0.9", "--output=name"); old != "" {
+		c.t.Errorf("still of the version before: %s", old)
 	}
+}
+
+// gone waits until pods have ended.
+func (c *cluster) gone(before []pod) {
+	c.t.Helper()
+	house.Await(c.t, "the pods of before are gone", func() error {
+		now := strings.Fields(c.kubectl("get", "pods", "--output=name"))
+		for _, old := range before {
+			if slices.Contains(now, "pod/"+old.Metadata.Name) {
+				return fmt.Errorf("%s is there", old.Metadata.Name)
+			}
+		}
+		return nil
+	})
 }
 
 // restart replaces the pods of all services at the same time.
@@ -108,16 +129,7 @@ func (c *cluster) restart() {
 	c.kubectl("rollout", "restart", "deployment", "--selector=app.kubernetes.io/instance="+release)
 	c.rolledOut()
 	c.t.Logf("everything restarted in %v", time.Since(began).Round(100*time.Millisecond))
-	house.Await(c.t, "the pods of before are gone", func() error {
-		for _, old := range before {
-			for line := range strings.SplitSeq(c.kubectl("get", "pods", "--output=name"), "\n") {
-				if line == "pod/"+old.Metadata.Name {
-					return fmt.Errorf("%s is there", line)
-				}
-			}
-		}
-		return nil
-	})
+	c.gone(before)
 	c.t.Logf("the last pod of before was gone after %v", time.Since(began).Round(100*time.Millisecond))
 	l.more()
 	l.end("rolling restart")

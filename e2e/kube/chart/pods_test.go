@@ -27,6 +27,9 @@ func variable(o object, name string) any {
 	return nil
 }
 
+// is tells whether a value is there and is this one.
+func is(v any, want bool) bool { b, ok := v.(bool); return ok && b == want }
+
 func workloads(objects []object) []object {
 	return slices.DeleteFunc(slices.Clone(objects), func(o object) bool { return podSpec(o) == nil })
 }
@@ -37,10 +40,10 @@ func TestEveryContainerIsHardened(t *testing.T) {
 		n := 0
 		for _, w := range workloads(render(t, values)) {
 			spec := podSpec(w)
-			if spec["automountServiceAccountToken"] != false || spec["serviceAccountName"] != w.name() {
+			if !is(spec["automountServiceAccountToken"], false) || spec["serviceAccountName"] != w.name() {
 				t.Errorf("%s: automount %v, account %v", w.name(), spec["automountServiceAccountToken"], spec["serviceAccountName"])
 			}
-			if dig(spec, "securityContext", "runAsNonRoot") != true || dig(spec, "securityContext", "seccompProfile", "type") != "RuntimeDefault" {
+			if !is(dig(spec, "securityContext", "runAsNonRoot"), true) || dig(spec, "securityContext", "seccompProfile", "type") != "RuntimeDefault" {
 				t.Errorf("%s: pod %v", w.name(), spec["securityContext"])
 			}
 			for _, c := range append(list(spec, "initContainers"), list(spec, "containers")...) {
@@ -151,7 +154,7 @@ func TestIdentity(t *testing.T) {
 		if got := fmt.Sprint(tokens); got != want {
 			t.Errorf("%s has the tokens %s, want %s", d.name(), got, want)
 		}
-		if account := accounts[d.name()]; account["automountServiceAccountToken"] != false {
+		if account := accounts[d.name()]; !is(account["automountServiceAccountToken"], false) {
 			t.Errorf("account %s: %v", d.name(), account)
 		}
 		if d.program() == "gateway" {
