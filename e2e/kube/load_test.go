@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"
 	"github.com/tasuki-project/tasuki/e2e/scenario"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
@@ -156,10 +155,11 @@ func (l *load) end(during string) {
 	}
 }
 
-// settled waits until the sides of all handoffs agree.
+// settled waits until the sides of all handoffs agree. A connection to a pod that went without a word is given up after 40 s, and
+// what was asked over it is asked again then; so there may be more than a minute to wait.
 func settled(t *testing.T, r *scenario.Relay) {
 	t.Helper()
-	house.Await(t, "the ledgers agree", func() error {
+	agree := func() error {
 		for _, leg := range []struct {
 			kind     handoffv1.Kind
 			from, to rest.Client
@@ -177,5 +177,14 @@ func settled(t *testing.T, r *scenario.Relay) {
 			}
 		}
 		return nil
-	})
+	}
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+		if agree() == nil {
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+	if err := agree(); err != nil {
+		t.Fatalf("waited two minutes until the ledgers agree: %v", err)
+	}
 }
