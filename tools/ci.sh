@@ -50,6 +50,18 @@ demo_from_clone() {
   return "$code"
 }
 
+# On the cluster of KUBECONFIG, or on one that scripts beside the checkout bring up for this stage and take down again.
+scripts=$PWD/../shared/kube
+on_cluster() (
+  if [ -z "${KUBECONFIG:-}" ] && [ -x "$scripts/kube-up" ]; then
+    trap '"$scripts/kube-down"' EXIT
+    settings=$("$scripts/kube-up") || exit 1
+    eval "$settings"
+    export TASUKI_KUBE_LOAD=$scripts/kube-load
+  fi
+  make e2e-kube
+)
+
 stage tools 'make tools' make tools
 stage generate-check 'make generate-check' make generate-check
 stage lint 'make lint' make lint
@@ -68,6 +80,17 @@ if docker version >/dev/null 2>&1 || [ "${CI:-}" = true ]; then
   stage containers 'make e2e-containers' make e2e-containers
 else
   summary+=('images, containers: not run, because no Docker daemon answers')
+fi
+
+if command -v helm >/dev/null && command -v kubeconform >/dev/null || [ "${CI:-}" = true ]; then
+  stage chart 'make chart' make chart
+else
+  summary+=('chart: not run, because helm or kubeconform is not there')
+fi
+if [ -n "${KUBECONFIG:-}" ] || [ -x "$scripts/kube-up" ] || [ "${CI:-}" = true ]; then
+  stage kube 'make e2e-kube, with KUBECONFIG and TASUKI_KUBE_LOAD' on_cluster
+else
+  summary+=('kube: not run, because KUBECONFIG names no cluster')
 fi
 
 printf '\n=== summary\n'
