@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -51,7 +52,7 @@ func (b buyer) payload(ctx context.Context, tx store.Tx, c *Csql) (*handoffv1.Pa
 		StatedBy: said(e.Need.By), StatedDate: e.Need.Date.Proto(), NeedEvidence: e.Need.Evidence, CustomerBenefit: e.Benefit,
 		Cautions: e.Cautions, Contract: contract, RenewalDate: contract.GetRenewalDate(), OfferedBy: c.Owner,
 	}
-	p.Contacts = append(p.Contacts, e.Need.By.proto())
+	p.Contacts = append(p.Contacts, e.Need.By.Proto())
 	known, err := customer.Contacts(ctx, tx, b.ID)
 	for _, k := range known {
 		if !slices.ContainsFunc(p.Contacts, func(o *typev1.Person) bool { return o.GetId() == k.GetPerson().GetId() }) {
@@ -65,7 +66,7 @@ func (b buyer) payload(ctx context.Context, tx store.Tx, c *Csql) (*handoffv1.Pa
 const longest = 200
 
 // said is a person in one line.
-func said(p Person) string {
+func said(p party.Person) string {
 	text := p.Name()
 	if title := strings.TrimSpace(p.Title); title != "" {
 		text += " (" + title + ")"

@@ -11,7 +11,6 @@ import (
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
-	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 )
 
 // proto is the expansion as the contract writes it, without its history.
@@ -81,48 +80,7 @@ func (n *Need) proto() *pb.StatedNeed {
 	if n == nil {
 		return nil
 	}
-	return &pb.StatedNeed{Statement: n.Statement, StatedBy: n.By.proto(), StatedDate: n.Date.Proto(), Evidence: n.Evidence}
-}
-
-func (p Person) proto() *typev1.Person {
-	if p == (Person{}) {
-		return nil
-	}
-	return &typev1.Person{
-		Id: p.ID, Mail: p.Mail, Phone: p.Phone, Title: p.Title,
-		Name: &typev1.PersonName{Family: p.Family, Given: p.Given, FamilyKana: p.FamilyKana, GivenKana: p.GivenKana, Full: p.Full},
-	}
-}
-
-// personOf reads a person; phones are kept in E.164 where they can be understood.
-func personOf(p *typev1.Person) Person {
-	n := p.GetName()
-	phone, ok := party.NormalizePhone(p.GetPhone())
-	if !ok {
-		phone = p.GetPhone()
-	}
-	return Person{
-		ID: p.GetId(), Family: n.GetFamily(), Given: n.GetGiven(), FamilyKana: n.GetFamilyKana(), GivenKana: n.GetGivenKana(),
-		Full: n.GetFull(), Mail: p.GetMail(), Phone: phone, Title: p.GetTitle(),
-	}
-}
-
-// identified is p with an id: its own, that of a known person with the same mail address or else the same name, or a new
-// one. Nobody stays nobody.
-func (p Person) identified(known []Person) Person {
-	if p.ID != "" || p == (Person{}) {
-		return p
-	}
-	mail, _ := party.NormalizeMail(p.Mail)
-	for _, k := range known {
-		other, _ := party.NormalizeMail(k.Mail)
-		if k.ID != "" && (mail != "" && mail == other || mail == "" && p.Name() != "" && party.NameKey(p.Name()) == party.NameKey(k.Name())) {
-			p.ID = k.ID
-			return p
-		}
-	}
-	p.ID = party.NewID()
-	return p
+	return &pb.StatedNeed{Statement: n.Statement, StatedBy: n.By.Proto(), StatedDate: n.Date.Proto(), Evidence: n.Evidence}
 }
 
 func typeOf(t pb.ExpansionType) Type { return Type(strings.TrimPrefix(t.String(), "EXPANSION_TYPE_")) }

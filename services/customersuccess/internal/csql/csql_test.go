@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 
@@ -29,7 +30,7 @@ func full() Content {
 			Health: &Health{Score: 82, Stated: Stated{Evidence: "NPS 9", Date: today, By: sato}},
 			Usage:  &Usage{Level: goodUsage, Stated: Stated{Evidence: "週次利用率 92%", Date: today, By: sato}},
 			Need: &Need{
-				Statement: "大阪支店でも使いたい", By: Person{ID: "p", Full: "田中 一郎", Title: "部長"}, Date: today, Evidence: "4 月定例会の議事録",
+				Statement: "大阪支店でも使いたい", By: party.Person{ID: "p", Full: "田中 一郎", Title: "部長"}, Date: today, Evidence: "4 月定例会の議事録",
 			},
 			Benefit: "支店間の引き継ぎ漏れがなくなる",
 		},
@@ -164,7 +165,7 @@ func TestGuards(t *testing.T) {
 		"usage.observed_date":  func(c *Content) { c.Evidence.Usage.Date = "" },
 		"need":                 func(c *Content) { c.Evidence.Need = nil },
 		"need.statement":       func(c *Content) { c.Evidence.Need.Statement = "" },
-		"need.stated_by.name":  func(c *Content) { c.Evidence.Need.By = Person{Mail: "a@b.example"} },
+		"need.stated_by.name":  func(c *Content) { c.Evidence.Need.By = party.Person{Mail: "a@b.example"} },
 		"need.stated_date":     func(c *Content) { c.Evidence.Need.Date = old },
 		"need.evidence":        func(c *Content) { c.Evidence.Need.Evidence = "" },
 		"customer_benefit":     func(c *Content) { c.Evidence.Benefit = "　" },

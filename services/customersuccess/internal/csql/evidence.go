@@ -9,6 +9,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 
@@ -20,27 +21,6 @@ const (
 	// freshDays is how many calendar days evidence counts.
 	freshDays = 90
 )
-
-// Person is who stated a need.
-type Person struct {
-	ID         string `json:"id,omitempty"`
-	Family     string `json:"family,omitempty"`
-	Given      string `json:"given,omitempty"`
-	FamilyKana string `json:"family_kana,omitempty"`
-	GivenKana  string `json:"given_kana,omitempty"`
-	Full       string `json:"full,omitempty"`
-	Mail       string `json:"mail,omitempty"`
-	Phone      string `json:"phone,omitempty"`
-	Title      string `json:"title,omitempty"`
-}
-
-// Name is the name to show, the family name first.
-func (p Person) Name() string {
-	if strings.TrimSpace(p.Full) != "" {
-		return strings.TrimSpace(p.Full)
-	}
-	return strings.TrimSpace(p.Family + " " + p.Given)
-}
 
 // Stated is who of us said something, and on what day it was looked at.
 type Stated struct {
@@ -63,10 +43,10 @@ type Usage struct {
 
 // Need is what somebody of the customer said it needs.
 type Need struct {
-	Statement string     `json:"statement,omitempty"`
-	By        Person     `json:"by,omitzero"`
-	Date      civil.Date `json:"date,omitempty"`
-	Evidence  string     `json:"evidence,omitempty"`
+	Statement string       `json:"statement,omitempty"`
+	By        party.Person `json:"by,omitzero"`
+	Date      civil.Date   `json:"date,omitempty"`
+	Evidence  string       `json:"evidence,omitempty"`
 }
 
 // Evidence is why the expansion should be sold. Parts that nobody has stated are nil.

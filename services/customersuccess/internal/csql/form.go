@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -20,7 +21,7 @@ import (
 type form struct {
 	content  Content
 	currency string // the customer's
-	known    []Person
+	known    []party.Person
 	by       access.Actor
 	today    civil.Date
 	wrong    []problem.Violation
@@ -35,7 +36,7 @@ func (s *Server) form(ctx context.Context, tx store.Tx, of *customer.Customer, b
 		f.known = append(f.known, n.By)
 	}
 	for _, c := range contacts {
-		f.known = append(f.known, personOf(c.GetPerson()))
+		f.known = append(f.known, party.PersonOf(c.GetPerson()))
 	}
 	return f, err
 }
@@ -88,7 +89,7 @@ func (f *form) parts(req parts) {
 	}
 	if n := req.GetNeed(); n != nil {
 		e.Need = &Need{
-			Statement: strings.TrimSpace(n.GetStatement()), By: personOf(n.GetStatedBy()).identified(f.known),
+			Statement: strings.TrimSpace(n.GetStatement()), By: party.PersonOf(n.GetStatedBy()).Identified(f.known...),
 			Date: f.day("need.stated_date", n.GetStatedDate()), Evidence: strings.TrimSpace(n.GetEvidence()),
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 )
 
@@ -15,7 +16,7 @@ func Create(o Opportunity, stages pipeline.Stages, actor access.Actor, now time.
 	o.State, o.Stage = Open, stages.First().Code
 	o.EnteredAt, o.StageEnteredAt, o.CreatedAt, o.UpdatedAt = now, now, now, now
 	o.Version = 1
-	o.Contact = o.Contact.named()
+	o.Contact = o.Contact.Named()
 	o.record(Fact{Kind: FactCreated, Transition: Transition{To: o.place(), At: now, Actor: actor}})
 	return &o
 }
@@ -56,7 +57,7 @@ type Edit struct {
 	Name, Owner, Competitor, ExpansionRoom, ProposalRoom *string
 	Amount                                               *money.Amount
 	ExpectedClose                                        *civil.Date
-	Contact                                              *Person
+	Contact                                              *party.Person
 }
 
 // Change makes an edit.
@@ -73,7 +74,7 @@ func (o *Opportunity) Change(e Edit, now time.Time) error {
 	set(&changed, "expansion_room", &o.ExpansionRoom, e.ExpansionRoom)
 	set(&changed, "proposal_room", &o.ProposalRoom, e.ProposalRoom)
 	if e.Contact != nil {
-		contact := e.Contact.named()
+		contact := e.Contact.Named()
 		set(&changed, "contact", &o.Contact, &contact)
 	}
 	o.updated(changed, now)

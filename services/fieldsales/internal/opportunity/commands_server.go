@@ -63,12 +63,12 @@ func (s *Server) UpdateOpportunity(ctx context.Context, req *fieldsalesv1.Update
 		edit.ExpectedClose = &expected
 	}
 	if req.GetContact() != nil {
-		contact := personOf(req.GetContact())
+		contact := party.PersonOf(req.GetContact()).Named()
 		edit.Contact = &contact
 	}
 	return s.change(ctx, req, func(_ store.Tx, o *Opportunity, _ pipeline.Stages, now time.Time) error {
 		if edit.Contact != nil {
-			contact := edit.Contact.Identified(o.Contact, party.NewID)
+			contact := edit.Contact.Identified(o.Contact)
 			edit.Contact = &contact
 		}
 		return o.Change(edit, now)

@@ -115,7 +115,7 @@ func (s *Server) begin(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, c
 	actor := access.ActorOf(ctx)
 	draft.ID, draft.JourneyID, draft.SourceHandoffID = party.NewID(), h.GetJourneyId(), h.GetId()
 	draft.Owner = or(h.GetAssignee(), actor.ID)
-	draft.Contact = personOf(p)
+	draft.Contact = party.PersonOf(p).Named()
 	draft.PersonID = or(h.GetPersonId(), draft.Contact.ID)
 	draft.Contact.ID = or(draft.Contact.ID, draft.PersonID)
 	a, _, err := s.Accounts.Resolve(ctx, tx, account.Company{

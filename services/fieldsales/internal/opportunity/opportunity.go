@@ -2,12 +2,12 @@
 package opportunity
 
 import (
-	"strings"
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
@@ -21,41 +21,6 @@ const (
 	TypeCrossSell Type = "CROSS_SELL"
 	TypeRenewal   Type = "RENEWAL"
 )
-
-// Person is whom we talk to.
-type Person struct {
-	ID         string `json:"id,omitempty"`
-	Family     string `json:"family,omitempty"`
-	Given      string `json:"given,omitempty"`
-	FamilyKana string `json:"family_kana,omitempty"`
-	GivenKana  string `json:"given_kana,omitempty"`
-	Full       string `json:"full,omitempty"`
-	Mail       string `json:"mail,omitempty"`
-	Phone      string `json:"phone,omitempty"`
-	Title      string `json:"title,omitempty"`
-}
-
-// named fills in the name to show: the family name first.
-func (p Person) named() Person {
-	if p.Full == "" {
-		p.Full = strings.TrimSpace(p.Family + " " + p.Given)
-	}
-	return p
-}
-
-// Identified is p with an id: its own, that of the known person with the same mail address or else the same name, or a
-// new one made by mint. Nobody stays nobody.
-func (p Person) Identified(known Person, mint func() string) Person {
-	switch {
-	case p.ID != "" || p == Person{}:
-	case p.Mail != "" && p.Mail == known.Mail, p.Mail == "" && p.Full != "" && p.Full == known.Full:
-		p.ID = known.ID
-	}
-	if p.ID == "" && p != (Person{}) {
-		p.ID = mint()
-	}
-	return p
-}
 
 // Answers is what inside sales found out.
 type Answers struct {
@@ -130,7 +95,7 @@ type Opportunity struct {
 	Owner          string
 	Amount         money.Amount
 	ExpectedClose  civil.Date
-	Contact        Person
+	Contact        party.Person
 	Competitor     string
 	ExpansionRoom  string
 	ProposalRoom   string

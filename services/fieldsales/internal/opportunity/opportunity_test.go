@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
@@ -242,7 +243,7 @@ func TestChangeNamesWhatChanged(t *testing.T) {
 	o := fresh()
 	o.facts = nil
 	same, date, empty := "deal", civil.Date("2026-07-01"), ""
-	if err := o.Change(Edit{Name: &same, ExpectedClose: &date, Contact: &Person{Family: "佐藤", Given: "花子"}, Competitor: &empty}, later); err != nil {
+	if err := o.Change(Edit{Name: &same, ExpectedClose: &date, Contact: &party.Person{Family: "佐藤", Given: "花子"}, Competitor: &empty}, later); err != nil {
 		t.Fatal(err)
 	}
 	if len(o.facts) != 1 || !slices.Equal(o.facts[0].Changed, []string{"expected_close_date", "contact"}) || o.Contact.Full != "佐藤 花子" {
@@ -251,26 +252,6 @@ func TestChangeNamesWhatChanged(t *testing.T) {
 	o.facts = nil
 	if err := o.Change(Edit{Name: &same}, later); err != nil || len(o.facts) > 0 || o.Version != 2 {
 		t.Error("nothing changed, and it was told all the same", err, o.facts)
-	}
-}
-
-func TestIdentified(t *testing.T) {
-	mint := func() string { return "new" }
-	known := Person{ID: "old", Full: "佐藤 花子", Mail: "sato@example.com"}
-	for name, tt := range map[string]struct {
-		in   Person
-		want string
-	}{
-		"nobody":       {Person{}, ""},
-		"own id":       {Person{ID: "own", Mail: known.Mail}, "own"},
-		"same mail":    {Person{Mail: known.Mail, Title: "部長"}, "old"},
-		"same name":    {Person{Full: known.Full}, "old"},
-		"other mail":   {Person{Full: known.Full, Mail: "other@example.com"}, "new"},
-		"someone else": {Person{Full: "鈴木"}, "new"},
-	} {
-		if got := tt.in.Identified(known, mint); got.ID != tt.want {
-			t.Errorf("%s: %q, want %q", name, got.ID, tt.want)
-		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/pipeline"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
-	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
@@ -20,7 +19,7 @@ func (o *Opportunity) message(stages pipeline.Stages) *fieldsalesv1.Opportunity 
 	p := &fieldsalesv1.Opportunity{
 		Id: o.ID, AccountId: o.AccountID, AccountName: o.AccountName, JourneyId: o.JourneyID, Name: o.Name,
 		Type: typeMessage(o.Type), State: stateMessage(o.State), Stage: o.Stage, Owner: o.Owner, Amount: o.Amount.Proto(),
-		ExpectedCloseDate: o.ExpectedClose.Proto(), Contact: o.Contact.message(), ContactConsents: people.ConsentsProto(o.Told), Competitor: o.Competitor,
+		ExpectedCloseDate: o.ExpectedClose.Proto(), Contact: o.Contact.Proto(), ContactConsents: people.ConsentsProto(o.Told), Competitor: o.Competitor,
 		ExpansionRoom: o.ExpansionRoom, ProposalRoom: o.ProposalRoom, Answers: o.Brief.Answers.message(),
 		FirstTouch: o.Brief.FirstTouch.message(), LastTouch: o.Brief.LastTouch.message(), Notes: o.Brief.Notes,
 		SourceHandoffId: o.SourceHandoffID, MqlHandoffId: o.MQLHandoffID, CustomerId: o.Brief.CustomerID,
@@ -82,29 +81,6 @@ func timestamp(t *time.Time) *timestamppb.Timestamp {
 
 // moment is a timestamp of a request in the precision of the stores.
 func moment(t *timestamppb.Timestamp) time.Time { return t.AsTime().Truncate(time.Microsecond) }
-
-func (p Person) message() *typev1.Person {
-	if p == (Person{}) {
-		return nil
-	}
-	return &typev1.Person{
-		Id: p.ID, Mail: p.Mail, Phone: p.Phone, Title: p.Title,
-		Name: &typev1.PersonName{Family: p.Family, Given: p.Given, FamilyKana: p.FamilyKana, GivenKana: p.GivenKana, Full: p.Full},
-	}
-}
-
-// personOf reads a person; phones are kept in E.164 where they can be understood.
-func personOf(p *typev1.Person) Person {
-	n := p.GetName()
-	phone, ok := party.NormalizePhone(p.GetPhone())
-	if !ok {
-		phone = p.GetPhone()
-	}
-	return Person{
-		ID: p.GetId(), Family: n.GetFamily(), Given: n.GetGiven(), FamilyKana: n.GetFamilyKana(), GivenKana: n.GetGivenKana(),
-		Full: n.GetFull(), Mail: p.GetMail(), Phone: phone, Title: p.GetTitle(),
-	}.named()
-}
 
 func (a *Answers) message() *handoffv1.QualificationAnswers {
 	if a == nil {

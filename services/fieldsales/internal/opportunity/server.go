@@ -45,7 +45,7 @@ func (s *Server) CreateOpportunity(ctx context.Context, req *fieldsalesv1.Create
 	draft := Opportunity{
 		ID: party.NewID(), JourneyID: req.GetJourneyId(), Name: req.GetName(), Type: typeOf(req.GetType()), Owner: req.GetOwner(),
 		Amount: amount, ExpectedClose: expected, Competitor: req.GetCompetitor(),
-		Contact: personOf(req.GetContact()).Identified(Person{}, party.NewID),
+		Contact: party.PersonOf(req.GetContact()).Named().Identified(),
 	}
 	draft.PersonID = draft.Contact.ID
 	if draft.JourneyID == "" {

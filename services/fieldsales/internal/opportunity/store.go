@@ -10,6 +10,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -38,7 +39,7 @@ type row struct {
 	Owner                                   string
 	AmountMinor                             int64
 	AmountCurrency, ExpectedClose           string
-	Contact                                 store.JSON[Person]
+	Contact                                 store.JSON[party.Person]
 	Competitor, ExpansionRoom, ProposalRoom string
 	NextAction                              string
 	NextActionDue                           *time.Time

@@ -81,7 +81,7 @@ func (s *suite) full(t *testing.T) *Opportunity {
 	o := Create(Opportunity{
 		ID: party.NewID(), AccountID: s.acc.ID, AccountName: s.acc.Name, JourneyID: party.NewID(), PersonID: party.NewID(),
 		Name: "deal", Type: TypeUpsell, Owner: "tanaka", Amount: money.Amount{Minor: 1, Currency: "JPY"}, ExpectedClose: "2026-06-30",
-		Contact:    Person{party.NewID(), "佐藤", "花子", "サトウ", "ハナコ", "佐藤 花子", "h@example.jp", "+81312345678", "部長"},
+		Contact:    party.Person{ID: party.NewID(), Family: "佐藤", Given: "花子", FamilyKana: "サトウ", GivenKana: "ハナコ", Full: "佐藤 花子", Mail: "h@example.jp", Phone: "+81312345678", Title: "部長"},
 		Competitor: "ライバル社", ExpansionRoom: "大阪", ProposalRoom: "分析", Next: NextAction{"電話", soon},
 		Brief: Brief{
 			Answers: &Answers{"issue", "budget", "authority", "need", "timeline"}, FirstTouch: &Touch{"SEMINAR", "spring", "seat", at},

@@ -82,7 +82,7 @@ func (s *Server) CloseWon(ctx context.Context, req *fieldsalesv1.CloseWonRequest
 func (o *Opportunity) document(a *account.Account, c contract.Contract, d *fieldsalesv1.HandoverDocument) *handoffv1.ClosedWonPayload {
 	contact := o.Contact
 	if d.GetContact() != nil {
-		contact = personOf(d.GetContact()).Identified(o.Contact, party.NewID)
+		contact = party.PersonOf(d.GetContact()).Named().Identified(o.Contact)
 	}
 	issues := d.GetIssues()
 	if issues == "" && o.Brief.Answers != nil {
@@ -90,11 +90,11 @@ func (o *Opportunity) document(a *account.Account, c contract.Contract, d *field
 	}
 	return &handoffv1.ClosedWonPayload{
 		Company: &typev1.Company{Id: a.ID, Name: a.Name, Domain: a.Domain, Industry: a.Industry, Employees: a.Employees},
-		Contact: contact.message(), Purpose: d.GetPurpose(), Issues: issues, Expectations: d.GetExpectations(),
+		Contact: contact.Proto(), Purpose: d.GetPurpose(), Issues: issues, Expectations: d.GetExpectations(),
 		DecisionMaker: d.GetDecisionMaker(), DecisionProcess: d.GetDecisionProcess(), Agreements: d.GetAgreements(),
 		Cautions: d.GetCautions(), ExpansionRoom: or(d.GetExpansionRoom(), o.ExpansionRoom),
 		ProposalRoom: or(d.GetProposalRoom(), o.ProposalRoom), Contract: c.Proto(), SuccessCriteria: d.GetSuccessCriteria(),
-		Promises: d.GetPromises(), Risks: d.GetRisks(), BillingContact: personOf(d.GetBillingContact()).message(),
+		Promises: d.GetPromises(), Risks: d.GetRisks(), BillingContact: party.PersonOf(d.GetBillingContact()).Named().Proto(),
 		OpportunityId: o.ID, CustomerId: o.Brief.CustomerID, FirstTouch: o.Brief.FirstTouch.message(), LastTouch: o.Brief.LastTouch.message(),
 	}
 }

@@ -38,7 +38,7 @@ func itemProto(w *WorkItem) (*pb.WorkItem, error) {
 	return &pb.WorkItem{
 		Id: w.ID, JourneyId: w.JourneyID, State: stateProto(w.State),
 		Source: pb.WorkItem_Source(pb.WorkItem_Source_value["SOURCE_"+string(w.Source)]),
-		Person: personProto(w.Person), Company: companyProto(w.Company), Queue: w.Queue, Assignee: w.Assignee, Hot: w.Hot,
+		Person: w.Person.Proto(), Company: companyProto(w.Company), Queue: w.Queue, Assignee: w.Assignee, Hot: w.Hot,
 		Score: offer.GetScore(), QualifyingAction: offer.GetQualifyingAction(), RecycleCount: offer.GetRecycleCount(),
 		LastRecycleReason: offer.GetLastRecycleReason(), FirstTouch: offer.GetFirstTouch(), LastTouch: offer.GetLastTouch(),
 		Consents: people.Show(w.Told, offer.GetConsents()), Notes: w.Notes, Answers: answersProto(w.Answers), MqlHandoffId: w.MQLHandoffID,
@@ -80,39 +80,6 @@ func timeOf(t *timestamppb.Timestamp) *time.Time {
 	}
 	at := t.AsTime().Truncate(time.Microsecond)
 	return &at
-}
-
-func personProto(p Person) *typev1.Person {
-	return &typev1.Person{
-		Id: p.ID, Mail: p.Mail, Phone: p.Phone, Title: p.Title,
-		Name: &typev1.PersonName{
-			Family: p.Family, Given: p.Given, FamilyKana: p.FamilyKana, GivenKana: p.GivenKana, Full: p.Full,
-		},
-	}
-}
-
-// personOf reads a person; phone numbers that can be understood become E.164.
-func personOf(p *typev1.Person) Person {
-	n := p.GetName()
-	out := Person{
-		ID: p.GetId(), Family: party.Fold(n.GetFamily()), Given: party.Fold(n.GetGiven()),
-		FamilyKana: party.Fold(n.GetFamilyKana()), GivenKana: party.Fold(n.GetGivenKana()), Full: party.Fold(n.GetFull()),
-		Mail: p.GetMail(), Title: party.Fold(p.GetTitle()),
-	}
-	out.Phone, _ = party.NormalizePhone(p.GetPhone())
-	if out.Full == "" {
-		out.Full = fullName(out.Family, out.Given)
-	}
-	return out
-}
-
-// fullName puts the family name first unless both names are written in Latin letters.
-func fullName(family, given string) string {
-	latin := func(s string) bool { return strings.IndexFunc(s, func(r rune) bool { return r > 0x24f }) < 0 }
-	if latin(family) && latin(given) {
-		family, given = given, family
-	}
-	return strings.TrimSpace(family + " " + given)
 }
 
 func companyProto(c Company) *typev1.Company {

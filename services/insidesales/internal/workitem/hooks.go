@@ -87,7 +87,7 @@ func (w *WorkItem) fill(h *handoffv1.Handoff) error {
 		return err
 	}
 	w.Offer, w.Hot, w.Notes = offer, mql.GetHot(), mql.GetNotes()
-	w.Person, w.Company = personOf(mql.GetPerson()), companyOf(mql.GetCompany())
+	w.Person, w.Company = party.PersonOf(mql.GetPerson()).Named(), companyOf(mql.GetCompany())
 	if h.GetPersonId() != "" {
 		w.Person.ID = h.GetPersonId()
 	}

@@ -138,7 +138,7 @@ func (s *Server) CreateWorkItem(ctx context.Context, req *pb.CreateWorkItemReque
 	if err := checkProspect(req); err != nil {
 		return nil, err
 	}
-	person, company := personOf(req.GetPerson()), companyOf(req.GetCompany())
+	person, company := party.PersonOf(req.GetPerson()).Named(), companyOf(req.GetCompany())
 	mail, _ := party.NormalizeMail(person.Mail)
 	return store.Write(ctx, s.db, func(tx store.Tx) (*pb.WorkItem, error) {
 		now, actor := s.clock.Now(), access.ActorOf(ctx)

@@ -110,7 +110,7 @@ func (s *Server) ListActivities(ctx context.Context, req *pb.ListActivitiesReque
 // checkProspect names what a self-generated prospect lacks.
 func checkProspect(req *pb.CreateWorkItemRequest) error {
 	var missing []problem.Violation
-	person, company := personOf(req.GetPerson()), companyOf(req.GetCompany())
+	person, company := party.PersonOf(req.GetPerson()).Named(), companyOf(req.GetCompany())
 	if person.Full == "" {
 		missing = append(missing, problem.Field("person.name", "a name is needed").Ja("氏名を入力してください。"))
 	}

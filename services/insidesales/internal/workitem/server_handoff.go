@@ -112,7 +112,7 @@ func meetingOf(w *WorkItem, req *pb.OfferMeetingRequest) (*handoffv1.Payload, er
 		return nil, err
 	}
 	return &handoffv1.Payload{Kind: &handoffv1.Payload_Meeting{Meeting: &handoffv1.MeetingPayload{
-		MqlHandoffId: w.MQLHandoffID, Person: personProto(w.Person), Company: companyProto(w.Company),
+		MqlHandoffId: w.MQLHandoffID, Person: w.Person.Proto(), Company: companyProto(w.Company),
 		Answers: answersProto(w.Answers), Attendees: req.GetAttendees(), StartsAt: req.GetStartsAt(), EndsAt: req.GetEndsAt(),
 		MeetingType: req.GetMeetingType(), Host: req.GetHost(), Url: req.GetUrl(), Temperature: req.GetTemperature(),
 		BuyingStage: req.GetBuyingStage(), Competitor: req.GetCompetitor(), Notes: req.GetNotes(),

@@ -29,7 +29,7 @@ type row struct {
 	JourneyID        string                      `db:"journey_id"`
 	PersonID         string                      `db:"person_id"`
 	AccountID        *string                     `db:"account_id"`
-	Person           store.JSON[Person]          `db:"person"`
+	Person           store.JSON[party.Person]    `db:"person"`
 	Company          store.JSON[Company]         `db:"company"`
 	Mail             string                      `db:"mail"`
 	Queue            string                      `db:"queue"`

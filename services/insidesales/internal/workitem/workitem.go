@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 )
 
@@ -32,19 +33,6 @@ const (
 	QueueSDR = "sdr"
 	QueueBDR = "bdr"
 )
-
-// Person is the prospect.
-type Person struct {
-	ID         string `json:"id"`
-	Family     string `json:"family,omitempty"`
-	Given      string `json:"given,omitempty"`
-	FamilyKana string `json:"family_kana,omitempty"`
-	GivenKana  string `json:"given_kana,omitempty"`
-	Full       string `json:"full,omitempty"`
-	Mail       string `json:"mail,omitempty"`
-	Phone      string `json:"phone,omitempty"`
-	Title      string `json:"title,omitempty"`
-}
 
 // Company is where the prospect works.
 type Company struct {
@@ -110,7 +98,7 @@ type WorkItem struct {
 	EnteredAt time.Time // since when it is in State
 	Source    Source
 	JourneyID string
-	Person    Person
+	Person    party.Person
 	Company   Company
 	Queue     string
 	Assignee  string
