@@ -52,6 +52,7 @@ type Jobs struct {
 
 	wakeup wakeup
 	alarm  alarm
+	poll   time.Duration
 }
 
 // client is what both instances of river.Client have in common.
@@ -102,6 +103,10 @@ func newJobs(db *store.DB, cfg Config) *Jobs {
 		queues: map[string]river.QueueConfig{}, kinds: map[string]bool{}, byHand: map[string]func(context.Context, *rivertype.JobRow) error{}, workers: river.NewWorkers(),
 		wakeup: wakeup{queues: map[string]bool{}, ready: make(chan struct{}, 1)},
 		alarm:  alarm{poke: make(chan struct{}, 1)},
+		poll:   pollSQLite,
+	}
+	if db.Engine() == store.Postgres {
+		j.poll = pollPostgres
 	}
 	if j.logger == nil {
 		j.logger = slog.Default()
@@ -123,17 +128,13 @@ func clientID() string {
 }
 
 func (j *Jobs) config() *river.Config {
-	poll := pollSQLite
-	if j.db.Engine() == store.Postgres {
-		poll = pollPostgres
-	}
 	return &river.Config{
 		ID:                          j.id,
 		Logger:                      slog.New(atLeast{j.logger.Handler(), slog.LevelError}), // failing jobs are logged by work,
 		Queues:                      j.queues,
 		Workers:                     j.workers,
 		FetchCooldown:               fetchCooldown,
-		FetchPollInterval:           poll,
+		FetchPollInterval:           j.poll,
 		JobTimeout:                  j.timeout,
 		RescueStuckJobsAfter:        max(5*time.Minute, 2*j.timeout),
 		RetryPolicy:                 retryPolicy{},
