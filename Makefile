@@ -86,6 +86,15 @@ images: ## build a container image per program; IMAGE_PREFIX=tasuki/ IMAGE_TAG=d
 images-check: ## fail unless building the images again makes the same layers
 	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" VERSION="$(VERSION)" tools/images.sh --check
 
+# The newest release before this commit, or before the first one a commit with an older schema: see tools/previous.sh.
+.PHONY: previous
+previous: ## build the programs of the version before into .cache, to run beside this one; PREVIOUS=revision
+	@tools/previous.sh programs
+
+.PHONY: previous-images
+previous-images: ## build the images of the version before; PREVIOUS=revision IMAGE_PREFIX=tasuki/ IMAGE_TAG=previous
+	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" tools/previous.sh images
+
 .PHONY: compose-up
 compose-up: ## serve from containers, and say where; OBSERVABILITY=1 adds metrics and dashboards
 	@OBSERVABILITY="$(OBSERVABILITY)" tools/compose.sh up

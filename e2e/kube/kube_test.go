@@ -93,14 +93,14 @@ func (c *cluster) idle() {
 
 func (c *cluster) upgrade() {
 	before := c.pods(programs...)
-	l := c.load(false)
-	l.more()
+	l := scenario.StartLoad(c.t, c.house, false)
+	l.More()
 	took := c.helm("upgrade", chartDir, "telemetry.metrics=true")
 	c.rolledOut()
 	c.t.Logf("upgraded in %v", took.Round(100*time.Millisecond))
 	c.gone(before)
-	l.more()
-	l.end("upgrade")
+	l.More()
+	l.End("upgrade")
 	if old := c.kubectl("get", "pods", "--selector=app.kubernetes.io/version=0.0.9", "--output=name"); old != "" {
 		c.t.Errorf("still of the version before: %s", old)
 	}
@@ -123,24 +123,24 @@ func (c *cluster) gone(before []pod) {
 // restart replaces the pods of all services at the same time.
 func (c *cluster) restart() {
 	before := c.pods(programs...)
-	l := c.load(false)
-	l.more()
+	l := scenario.StartLoad(c.t, c.house, false)
+	l.More()
 	began := time.Now()
 	c.kubectl("rollout", "restart", "deployment", "--selector=app.kubernetes.io/instance="+release)
 	c.rolledOut()
 	c.t.Logf("everything restarted in %v", time.Since(began).Round(100*time.Millisecond))
 	c.gone(before)
 	c.t.Logf("the last pod of before was gone after %v", time.Since(began).Round(100*time.Millisecond))
-	l.more()
-	l.end("rolling restart")
+	l.More()
+	l.End("rolling restart")
 }
 
 var calls = regexp.MustCompile(`(?m)^rpc_server_call_duration_seconds_count\{[^}]*ListHandoffs[^}]*\} (\d+)`)
 
 // scale gives inside sales three replicas, looks whether callers use all of them, and takes them back.
 func (c *cluster) scale() {
-	l := c.load(false)
-	l.more()
+	l := scenario.StartLoad(c.t, c.house, false)
+	l.More()
 	c.kubectl("scale", "deployment/"+release+"-insidesales", "--replicas=3")
 	c.kubectl("rollout", "status", "deployment/"+release+"-insidesales", "--timeout=3m")
 	// Callers find new replicas when they connect anew: by themselves within half an hour, here by a restart of the gateway.
@@ -170,14 +170,14 @@ func (c *cluster) scale() {
 		}
 		return nil
 	})
-	l.more()
-	l.end("three replicas and back")
+	l.More()
+	l.End("three replicas and back")
 }
 
 // deletePods takes pods away, half of them without a word, the database's too. Services have one replica here, so answers may be
 // late; with the same key, nothing may be lost or doubled.
 func (c *cluster) deletePods() {
-	l := c.load(true)
+	l := scenario.StartLoad(c.t, c.house, true)
 	for n := range 8 {
 		pods := c.pods()
 		p := pods[rand.IntN(len(pods))]
@@ -187,12 +187,12 @@ func (c *cluster) deletePods() {
 		}
 		c.t.Logf("kubectl %s", strings.Join(args, " "))
 		c.kubectl(args...)
-		l.more()
+		l.More()
 	}
 	c.kubectl("rollout", "status", "statefulset/"+release+"-postgresql", "--timeout=3m")
 	c.rolledOut()
-	l.more()
-	l.end("random deletion")
+	l.More()
+	l.End("random deletion")
 }
 
 // relay takes one lead to an onboarded customer, and compares the books of everything so far.
@@ -206,7 +206,7 @@ func (c *cluster) relay() {
 	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
 	r.Onboard(scenario.Subject(c.t, handover.GetReceiverSubject(), "customer"))
 	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
-	settled(c.t, r)
+	scenario.Settled(c.t, r)
 	scenario.EveryHandoffOnce(c.t, r)
 }
 

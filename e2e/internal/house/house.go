@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,8 @@ func Split(t testing.TB) *House {
 
 // Wiring says how programs reach one another and their databases; what is nil is reached directly.
 type Wiring struct {
+	// Bin is the folder of the programs; empty is BinDir.
+	Bin string
 	// Peer is the address under which a program reaches a department that listens on address.
 	Peer func(program, department, address string) string
 	// Database is the DSN under which a program reaches its database.
@@ -92,6 +95,9 @@ func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
 	if w.Database == nil {
 		w.Database = func(_, dsn string) string { return dsn }
 	}
+	if w.Bin == "" {
+		w.Bin = BinDir(t)
+	}
 	h := &House{t: t, bin: BinDir(t), Data: t.TempDir(), GRPC: map[string]string{}, Programs: map[string]*Program{}}
 	for _, d := range departments {
 		h.GRPC[d.name] = LastingAddress(t)
@@ -106,10 +112,10 @@ func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
 		return flags
 	}
 	for _, d := range departments {
-		Run(t, filepath.Join(h.bin, d.program), "migrate", "--dsn", dsns[d.program])
-		h.add(d.program, h.GRPC[d.name], append(peers(d.program), "--dsn", w.Database(d.program, dsns[d.program])))
+		Run(t, filepath.Join(w.Bin, d.program), "migrate", "--dsn", dsns[d.program])
+		h.add(w.Bin, d.program, h.GRPC[d.name], append(peers(d.program), "--dsn", w.Database(d.program, dsns[d.program])))
 	}
-	h.add("gateway", LastingAddress(t), peers("gateway"))
+	h.add(w.Bin, "gateway", LastingAddress(t), peers("gateway"))
 	h.URL = "http://" + h.Programs["gateway"].Address
 	for _, p := range h.Programs {
 		if err := p.Start(); err != nil {
@@ -120,8 +126,18 @@ func Wire(t testing.TB, dsns map[string]string, w Wiring) *House {
 	return h
 }
 
-func (h *House) add(name, address string, flags []string) {
-	h.Programs[name] = newProgram(h.t, filepath.Join(h.bin, name), address, append([]string{"--data", h.Data, "--listen", address}, flags...))
+func (h *House) add(bin, name, address string, flags []string) {
+	h.Programs[name] = newProgram(h.t, filepath.Join(bin, name), address, append([]string{"--data", h.Data, "--listen", address}, flags...))
+}
+
+// Beside is a second replica of a program, from a folder of programs: on the same database, at an address of its own.
+func (h *House) Beside(name, bin string) *Program {
+	h.t.Helper()
+	first := h.Programs[name]
+	address := LastingAddress(h.t)
+	args := slices.Clone(first.args)
+	args[slices.Index(args, "--listen")+1] = address
+	return newProgram(h.t, filepath.Join(bin, name), address, args)
 }
 
 // Databases makes an empty PostgreSQL database for every department, dropped when the test ends, and returns their DSNs by
@@ -157,6 +173,16 @@ func databases(t testing.TB, admin string) map[string]string {
 		execSQL(t, admin, "CREATE DATABASE "+pgx.Identifier{prefix + d.program}.Sanitize())
 		u.Path = "/" + prefix + d.program
 		dsns[d.program] = u.String()
+	}
+	return dsns
+}
+
+// Files are SQLite files of the test's own, one for every department, as DSNs by program name.
+func Files(t testing.TB) map[string]string {
+	t.Helper()
+	dir, dsns := t.TempDir(), map[string]string{}
+	for _, d := range departments {
+		dsns[d.program] = "sqlite:" + filepath.Join(dir, d.program+".db")
 	}
 	return dsns
 }

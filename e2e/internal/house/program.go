@@ -40,7 +40,8 @@ func newProgram(t testing.TB, path, address string, args []string) *Program {
 	t.Helper()
 	p := &Program{Name: filepath.Base(path), Address: address, path: path, args: args}
 	var err error
-	if p.log, err = os.Create(filepath.Join(t.ArtifactDir(), p.Name+".log")); err != nil {
+	// Replicas have one log.
+	if p.log, err = os.OpenFile(filepath.Join(t.ArtifactDir(), p.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	quick := backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond}
@@ -86,6 +87,18 @@ func (p *Program) Start() error {
 
 // Kill ends it as a power cut would, and waits until it is gone.
 func (p *Program) Kill() { p.now().Kill() }
+
+// Stop asks it to end in order, and waits until it is gone.
+func (p *Program) Stop() { p.now().Stop() }
+
+// Replace ends it in order and starts the program of the same name that lies in another folder, in its place.
+func (p *Program) Replace(bin string) error {
+	p.Stop()
+	p.mu.Lock()
+	p.path = filepath.Join(bin, p.Name)
+	p.mu.Unlock()
+	return p.Start()
+}
 
 // Pause stops it where it is, connections and all.
 func (p *Program) Pause() { p.now().Signal(syscall.SIGSTOP) }

@@ -1,4 +1,4 @@
-package kube
+package scenario
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"
-	"github.com/tasuki-project/tasuki/e2e/scenario"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 )
 
-// load are people who work on while the cluster is worked on: two leave leads, one reads all desks. Every lead is hot, so that
+// Load are people who work on while the house is worked on: two leave leads, one reads all desks. Every lead is hot, so that
 // each is a handoff. Like a browser's form, every command has a key.
-type load struct {
-	t       *testing.T
-	relay   *scenario.Relay
-	patient bool // repeat what failed, with the same key, instead of counting it
+type Load struct {
+	t       testing.TB
+	relay   *Relay
+	patient bool
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 	told    chan struct{} // a lead was acknowledged
@@ -33,14 +33,15 @@ type load struct {
 	failed   []string
 }
 
-func (c *cluster) load(patient bool) *load {
-	c.t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(c.t.Context()))
-	l := &load{
-		t: c.t, relay: scenario.NewRelay(c.t, c.house), patient: patient, stop: stop,
+// StartLoad sends them to work. Patient ones repeat what failed, with the same key; else it counts as failed.
+func StartLoad(t testing.TB, h *house.House, patient bool) *Load {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	l := &Load{
+		t: t, relay: NewRelay(t, h), patient: patient, stop: stop,
 		told: make(chan struct{}, 1), leads: map[string]*marketingv1.Lead{},
 	}
-	c.t.Cleanup(func() { stop(); l.done.Wait() })
+	t.Cleanup(func() { stop(); l.done.Wait() })
 	for worker := range 2 {
 		l.done.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
@@ -61,7 +62,7 @@ func (c *cluster) load(patient bool) *load {
 }
 
 // request makes one request at most every 100 ms: people, not a benchmark.
-func (l *load) request(what string, call func(context.Context) error) {
+func (l *Load) request(what string, call func(context.Context) error) {
 	between := time.NewTicker(100 * time.Millisecond)
 	defer between.Stop()
 	last := time.Now().Add(3 * time.Minute)
@@ -86,7 +87,7 @@ func (l *load) request(what string, call func(context.Context) error) {
 	}
 }
 
-func (l *load) capture(name string) {
+func (l *Load) capture(name string) {
 	request := l.relay.CaptureRequest(name, "demo_request")
 	key := rest.Header{Name: "Idempotency-Key", Value: uuid.NewString()}
 	l.request("capture "+name, func(ctx context.Context) error {
@@ -105,8 +106,8 @@ func (l *load) capture(name string) {
 	})
 }
 
-// more waits a moment, at most until another lead is acknowledged.
-func (l *load) more() {
+// More waits a moment, at most until another lead is acknowledged.
+func (l *Load) More() {
 	select {
 	case <-l.told:
 	default:
@@ -117,8 +118,8 @@ func (l *load) more() {
 	}
 }
 
-// end stops the load. No request may have failed, and every lead must be there once, with one handoff on both sides.
-func (l *load) end(during string) {
+// End stops the load. No request may have failed, and every lead must be there once, with one handoff on both sides.
+func (l *Load) End(during string) {
 	l.t.Helper()
 	l.stop()
 	l.done.Wait()
@@ -129,9 +130,9 @@ func (l *load) end(during string) {
 	if len(l.leads) == 0 {
 		l.t.Fatalf("%s: nobody left a lead", during)
 	}
-	settled(l.t, l.relay)
+	Settled(l.t, l.relay)
 	kept := map[string]*marketingv1.Lead{}
-	scenario.All(l.t, l.relay.Marketing, "/v1/leads", func(page *marketingv1.ListLeadsResponse) {
+	All(l.t, l.relay.Marketing, "/v1/leads", func(page *marketingv1.ListLeadsResponse) {
 		for _, lead := range page.GetLeads() {
 			if mail := lead.GetPerson().GetMail(); l.leads[mail] != nil {
 				if kept[mail] != nil {
@@ -142,7 +143,7 @@ func (l *load) end(during string) {
 		}
 	})
 	arrived := map[string]int{}
-	for _, h := range scenario.Ledger(l.t, l.relay.Inside, "BOX_INBOX", handoffv1.Kind_KIND_MQL) {
+	for _, h := range Ledger(l.t, l.relay.Inside, "BOX_INBOX", handoffv1.Kind_KIND_MQL) {
 		arrived[h.GetJourneyId()]++
 	}
 	for mail, lead := range l.leads {
@@ -155,9 +156,9 @@ func (l *load) end(during string) {
 	}
 }
 
-// settled waits until the sides of all handoffs agree. A connection to a pod that went without a word is given up after 40 s, and
+// Settled waits until the sides of all handoffs agree. A connection to a pod that went without a word is given up after 40 s, and
 // what was asked over it is asked again then; so there may be more than a minute to wait.
-func settled(t *testing.T, r *scenario.Relay) {
+func Settled(t testing.TB, r *Relay) {
 	t.Helper()
 	agree := func() error {
 		for _, leg := range []struct {
@@ -169,8 +170,8 @@ func settled(t *testing.T, r *scenario.Relay) {
 			{handoffv1.Kind_KIND_CLOSED_WON, r.Field, r.Success},
 			{handoffv1.Kind_KIND_CSQL, r.Success, r.Field},
 		} {
-			received := scenario.Ledger(t, leg.to, "BOX_INBOX", leg.kind)
-			for id, sent := range scenario.Ledger(t, leg.from, "BOX_OUTBOX", leg.kind) {
+			received := Ledger(t, leg.to, "BOX_INBOX", leg.kind)
+			for id, sent := range Ledger(t, leg.from, "BOX_OUTBOX", leg.kind) {
 				if received[id].GetState() != sent.GetState() {
 					return fmt.Errorf("%s %s is %s at the sender, %s at the receiver", leg.kind, id, sent.GetState(), received[id].GetState())
 				}
