@@ -13,9 +13,8 @@
 //     time holds it. An event that fails for good is parked together with all later events of its subject, and can be
 //     replayed in order; the rest flows on.
 //
-// Two things to know about PostgreSQL: a transaction that writes for long, anywhere in the same server, holds the feed back
-// for as long; and the order hangs on transaction ids, so a database is moved to another server by physical copy or
-// replication, or with the new server's next transaction id set beyond the old one's (pg_resetwal -x, -e).
+// On PostgreSQL a transaction that writes for long, anywhere in the same server, holds the feed back for as long. The order hangs
+// on the server's transaction ids: Resume lets it go on after a database was restored, or moved to another server.
 //
 // Handlers of subscriptions run in a transaction and may be called again for the same event when it rolled back. They see
 // access.System("<subscription>") as the actor, and Append takes the handled event's id as the cause.

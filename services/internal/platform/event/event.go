@@ -48,7 +48,7 @@ func NewLog(db *store.DB, c clock.Clock) *Log {
 	}
 }
 
-// Migrations makes the tables of this package: events, events_gone, feed_readers, subscriptions, parked_events.
+// Migrations makes the tables of this package: events, events_gone, feed_readers, feed_clock, subscriptions, parked_events.
 func Migrations() store.Migrations { return store.Migrations{Name: "event", FS: migrationFS()} }
 
 // Append queues the events as rows of the caller's transaction, in order. The actor comes from

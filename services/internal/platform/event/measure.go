@@ -97,7 +97,7 @@ func (l *Log) Measure(department string) (end func()) {
 		age := time.Duration(0)
 		if l.db.Engine() == store.Postgres {
 			oldest, err := store.Read(ctx, l.db, func(tx store.Tx) (at *time.Time, err error) {
-				err = tx.QueryRow(ctx, `SELECT (SELECT at FROM events WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())
+				err = tx.QueryRow(ctx, `SELECT (SELECT at FROM events WHERE xid >= `+horizonSQL+`
 					ORDER BY xid, seq LIMIT 1)`).Scan(&at)
 				return at, err
 			})

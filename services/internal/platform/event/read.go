@@ -87,12 +87,12 @@ func readSQL(d store.Dialect, after cursor, f filter, limit int) (string, []any)
 	if d.Name() == string(store.Postgres) {
 		return `
 SELECT CAST(h.horizon AS text), CAST(0 AS bigint), h.pending, h.gone, CAST(e.xid AS text), e.seq, CAST(e.id AS text), ` + prefixed(columns) + `
-FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
-	COALESCE((SELECT xid FROM events ORDER BY events.xid DESC, seq DESC LIMIT 1) >= pg_snapshot_xmin(pg_current_snapshot()), FALSE) AS pending,
+FROM (SELECT ` + horizonSQL + ` AS horizon,
+	COALESCE((SELECT xid FROM events ORDER BY events.xid DESC, seq DESC LIMIT 1) >= ` + horizonSQL + `, FALSE) AS pending,
 	EXISTS (SELECT FROM events_gone WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2)) AS gone) AS h
 LEFT JOIN (
 	SELECT xid, seq, ` + columns + ` FROM events
-	WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2) AND ` + d.VisibleXID() + where.String() + `
+	WHERE (xid, seq) > (CAST(CAST($1 AS text) AS xid8), $2) AND ` + visible(d) + where.String() + `
 	ORDER BY xid, seq LIMIT $3
 ) AS e ON TRUE
 ORDER BY e.xid, e.seq`, args

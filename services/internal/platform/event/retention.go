@@ -104,7 +104,7 @@ func slowestReader(ctx context.Context, tx store.Tx) (at cursor, r *Reader, err 
 
 // oldestEvents are the first events that may be shown, in the order of the feed.
 func oldestEvents(ctx context.Context, tx store.Tx, limit int) ([]placed, error) {
-	rows, err := tx.Query(ctx, `SELECT `+tx.Dialect().XIDText("xid")+`, seq, at FROM events WHERE `+tx.Dialect().VisibleXID()+`
+	rows, err := tx.Query(ctx, `SELECT `+tx.Dialect().XIDText("xid")+`, seq, at FROM events WHERE `+visible(tx.Dialect())+`
 		ORDER BY events.xid, seq LIMIT $1`, int64(limit))
 	if err != nil {
 		return nil, err
