@@ -144,8 +144,14 @@ func (r *Relay) WorkItem(id string) *insidesalesv1.WorkItem {
 	return &w
 }
 
-// ToMeeting takes an offered lead to an offered meeting, and returns the work item's id.
+// ToMeeting takes an offered lead to an offered meeting of tomorrow, and returns the work item's id.
 func (r *Relay) ToMeeting(lead *marketingv1.Lead) string {
+	r.t.Helper()
+	return r.ToMeetingIn(lead, 24*time.Hour)
+}
+
+// ToMeetingIn is ToMeeting with a meeting that begins that long after it is offered.
+func (r *Relay) ToMeetingIn(lead *marketingv1.Lead, in time.Duration) string {
 	r.t.Helper()
 	mql := r.Accept(r.Inside, r.Arrival(r.Inside, lead.GetJourneyId(), handoffv1.Kind_KIND_MQL))
 	item := Subject(r.t, mql.GetReceiverSubject(), "work-item")
@@ -156,7 +162,7 @@ func (r *Relay) ToMeeting(lead *marketingv1.Lead) string {
 	r.Inside.Must(r.t, http.MethodPost, "/v1/work-items/"+item+":qualify", &insidesalesv1.QualifyWorkItemRequest{
 		Answers: &handoffv1.QualificationAnswers{Issue: "引き継ぎ漏れ", Budget: "300万円", Need: "見える化", Timeline: "今期中"},
 	}, &insidesalesv1.WorkItem{})
-	start := time.Now().Add(24 * time.Hour).Truncate(time.Hour)
+	start := time.Now().Add(in)
 	var w insidesalesv1.WorkItem
 	r.Inside.Must(r.t, http.MethodPost, "/v1/work-items/"+item+":offerMeeting", &insidesalesv1.OfferMeetingRequest{
 		StartsAt: timestamppb.New(start), EndsAt: timestamppb.New(start.Add(time.Hour)), MeetingType: "ONLINE", BuyingStage: "CONSIDERATION",

@@ -33,6 +33,7 @@ var scenarios = []struct {
 	{"recalled handoff", recalledHandoff},
 	{"lost deal recycles the lead", lostDeal},
 	{"no-show goes back to inside sales", noShow},
+	{"a meeting that nobody takes up is seen", meetingNobodyTakesUp},
 	{"feedback of customers comes back", feedbackComesBack},
 	{"an expansion moves the ledger once", expansion},
 	{"an expansion comes back", expansionComesBack},

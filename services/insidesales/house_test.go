@@ -10,6 +10,7 @@ import (
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	"github.com/tasuki-project/tasuki/services/insidesales"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
@@ -34,6 +35,12 @@ func houses(t *testing.T, test func(t *testing.T, h *house)) {
 // build opens the house; without neighbours inside sales stands alone.
 func build(t *testing.T, neighbours bool, db departmenttest.Database) *house {
 	t.Helper()
+	return buildAt(t, clock.System{}, neighbours, db)
+}
+
+// buildAt is build by a clock that the whole house goes by.
+func buildAt(t *testing.T, c clock.Clock, neighbours bool, db departmenttest.Database) *house {
+	t.Helper()
 	h := &house{decisions: departmenttest.NewEar()}
 	h.marketing = &departmenttest.Neighbour{Name: access.Marketing, Kinds: []handoff.KindConfig{
 		{Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales, OnDecision: h.decisions.Hear},
@@ -45,7 +52,7 @@ func build(t *testing.T, neighbours bool, db departmenttest.Database) *house {
 	if neighbours {
 		beside = []*departmenttest.Neighbour{h.marketing, h.fieldSales}
 	}
-	h.House = departmenttest.Run(t, insidesales.Definition, db, beside...)
+	h.House = departmenttest.RunAt(t, c, insidesales.Definition, db, beside...)
 	h.items = pb.NewWorkItemServiceClient(h.Conn)
 	return h
 }

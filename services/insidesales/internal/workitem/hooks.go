@@ -22,6 +22,7 @@ import (
 const (
 	reasonReturned = "RETURNED"
 	reasonRecalled = "RECALLED"
+	reasonExpired  = "EXPIRED"
 )
 
 // Hooks let work items follow the handoffs, in the transactions of the handoff engine and of subscriptions.
@@ -38,7 +39,7 @@ func (k *Hooks) MQL() handoff.KindConfig {
 	return handoff.KindConfig{
 		Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales,
 		OnReceived: k.received, OnAccepted: k.accepted, OnAssigned: k.assigned,
-		OnRejected: k.rejected, OnReturned: k.returned, OnRecalled: k.recalled,
+		OnRejected: k.rejected, OnReturned: k.returned, OnRecalled: k.recalled, OnExpired: k.expired,
 	}
 }
 
@@ -140,6 +141,11 @@ func (k *Hooks) returned(ctx context.Context, tx store.Tx, h *handoffv1.Handoff)
 
 func (k *Hooks) recalled(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
 	return k.end(ctx, tx, h, TakeBack, reasonRecalled, h.GetDecision().GetNote())
+}
+
+// expired puts aside what nobody decided in time: its handoff can only be offered again.
+func (k *Hooks) expired(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
+	return k.end(ctx, tx, h, TakeBack, reasonExpired, h.GetDecision().GetNote())
 }
 
 func (k *Hooks) end(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, c Command, reason, note string) error {

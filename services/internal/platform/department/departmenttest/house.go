@@ -15,6 +15,7 @@ import (
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/department"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
@@ -90,14 +91,21 @@ type House struct {
 	// Conn reaches the department with the token of the context.
 	Conn *grpc.ClientConn
 
-	nets map[access.Department]*rpc.Loopback
+	clock clock.Clock
+	nets  map[access.Department]*rpc.Loopback
 }
 
 // Run opens a house and runs it until the test ends. The neighbours are on SQLite; without any the department stands
 // alone.
 func Run(t *testing.T, def department.Definition, db Database, neighbours ...*Neighbour) *House {
 	t.Helper()
-	h := &House{Issuer: access.EphemeralIssuer(), nets: map[access.Department]*rpc.Loopback{def.Name: rpc.InProcess()}}
+	return RunAt(t, clock.System{}, def, db, neighbours...)
+}
+
+// RunAt is Run by a clock that the whole house goes by.
+func RunAt(t *testing.T, c clock.Clock, def department.Definition, db Database, neighbours ...*Neighbour) *House {
+	t.Helper()
+	h := &House{Issuer: access.EphemeralIssuer(), clock: c, nets: map[access.Department]*rpc.Loopback{def.Name: rpc.InProcess()}}
 	for _, n := range neighbours {
 		h.nets[n.Name] = rpc.InProcess()
 	}
@@ -134,7 +142,7 @@ func (h *House) open(t *testing.T, group *lifecycle.Group, def department.Defini
 		}
 	}
 	service, err := department.Open(t.Context(), def, department.Settings{
-		DSN: db.DSN, Migrate: true, Verifier: verifier, Peers: peers, StoreOptions: db.Opts,
+		DSN: db.DSN, Migrate: true, Verifier: verifier, Peers: peers, Clock: h.clock, StoreOptions: db.Opts,
 	})
 	if err != nil {
 		t.Fatal(err)
