@@ -4,6 +4,7 @@ ALTER TABLE people ADD COLUMN merged_into TEXT;
 ALTER TABLE people ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
 
 -- After a merge a person has the leads of both.
+-- contract v0.1: there is no version before.
 DROP INDEX leads_person_id_key;
 CREATE INDEX leads_person ON leads (person_id, id);
 

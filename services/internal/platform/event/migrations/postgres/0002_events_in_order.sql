@@ -11,6 +11,7 @@ BEGIN
 	RETURN NEW;
 END $$;
 -- +goose StatementEnd
+-- contract v0.1: there is no version before.
 CREATE TRIGGER events_in_order BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION events_in_order();
 
 -- +goose Down
