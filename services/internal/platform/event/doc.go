@@ -7,6 +7,7 @@
 //   - The feed shows every event once, in an order that never changes. A cursor never has to look back: what was not
 //     visible yet comes later. On PostgreSQL, where transactions commit out of order, only events that no running
 //     transaction can still precede are shown.
+//   - Streams that have caught up are served by one reader of the table for all of them.
 //   - A stream wakes up with commits of this process, and on PostgreSQL of other processes (LISTEN/NOTIFY). Should a wake-up
 //     be lost, a slow look at the table finds the events all the same.
 //   - A subscription stores its cursor in the transaction of the effect: an effect happens exactly once. One replica at a

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -36,6 +37,9 @@ type Log struct {
 	// listening is set while Run hears of commits in other processes; stopped is closed when Run has ended.
 	listening atomic.Bool
 	stopped   chan struct{}
+	// tail is what all streams read from; nil while there are none.
+	tailMu sync.Mutex
+	tail   *tail
 	// id tells notifications of this process from those of others.
 	id string
 }

@@ -79,28 +79,51 @@ func (l *Log) Follow(ctx context.Context, req FollowRequest, send func(*feedv1.S
 			return err
 		}
 	}
-	w := newWaiter(ctx, l)
-	defer w.stop()
+	f := filter{req.Types, req.Subject}
+	t := l.joinTail(f)
+	defer l.leaveTail(t, f)
+	silent := time.NewTimer(heartbeat)
+	defer silent.Stop()
 	for {
-		w.look()
-		b, err := l.read(ctx, at, filter{req.Types, req.Subject}, streamBatch)
+		b, changed, err := l.behind(ctx, t, at, f)
 		if err != nil {
 			return err
 		}
 		at = b.cursor
-		if err := sendParts(b, send); err != nil {
-			return err
+		if len(b.events) > 0 {
+			if err := sendParts(b, send); err != nil {
+				return err
+			}
+			silent.Reset(heartbeat)
 		}
-		silent, err := w.wait(b)
-		if err != nil {
-			return err
+		if b.full {
+			continue
 		}
-		if silent {
+		select {
+		case <-changed:
+		case <-silent.C:
 			if err := alive(); err != nil {
 				return err
 			}
+			silent.Reset(heartbeat)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.stopped:
+			return problem.Unavailable("the feed")
 		}
 	}
+}
+
+// behind is what there is behind a cursor, from the tail, or from the table where that does not reach. changed is closed when
+// there may be more; full tells that there may be already.
+func (l *Log) behind(ctx context.Context, t *tail, at cursor, f filter) (batch, <-chan struct{}, error) {
+	b, covered, changed, err := t.after(at, f)
+	if covered || err != nil {
+		return b, changed, err
+	}
+	b, err = l.read(ctx, at, f, streamBatch)
+	b.full = b.full || b.cursor != at // the tail may have gone on meanwhile
+	return b, changed, err
 }
 
 func (l *Log) begin(ctx context.Context, after string) (cursor, error) {

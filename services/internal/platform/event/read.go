@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ import (
 type filter struct {
 	types   []string
 	subject string
+}
+
+func (f filter) wants(ev *feedv1.Event) bool {
+	return (len(f.types) == 0 || slices.Contains(f.types, ev.GetType())) && (f.subject == "" || f.subject == ev.GetSubject())
 }
 
 // batch is a stretch of the feed.

@@ -9,13 +9,15 @@ import (
 )
 
 const (
-	// breath is the least time between two looks at the table: under load events come in batches.
-	breath = 3 * time.Millisecond
+	// breath is the least time between two looks at the table, and manyBreaths of them after a look that has found as many
+	// events: under load events come in batches, and whoever handles them needs fewer transactions.
+	breath      = 3 * time.Millisecond
+	manyBreaths = 8
 	// lastBreath is how far looks part while a running transaction hides events: nobody tells when it ends.
 	lastBreath = 100 * time.Millisecond
 )
 
-// slowLook is after how long a stream looks although nothing woke it.
+// slowLook is after how long the table is looked at although nothing woke us.
 func (l *Log) slowLook() time.Duration {
 	switch {
 	case l.db.Engine() == store.SQLite:
@@ -26,19 +28,18 @@ func (l *Log) slowLook() time.Duration {
 	return 200 * time.Millisecond
 }
 
-// waiter is when a stream looks again.
+// waiter is when the table is looked at again.
 type waiter struct {
 	ctx    context.Context
 	log    *Log
 	woken  <-chan struct{}
 	looked time.Time
-	spoke  time.Time
 	soon   time.Duration
 	timer  *time.Timer
 }
 
 func newWaiter(ctx context.Context, l *Log) *waiter {
-	return &waiter{ctx: ctx, log: l, spoke: time.Now(), soon: breath, timer: time.NewTimer(time.Hour)}
+	return &waiter{ctx: ctx, log: l, soon: breath, timer: time.NewTimer(time.Hour)}
 }
 
 func (w *waiter) stop() { w.timer.Stop() }
@@ -49,32 +50,24 @@ func (w *waiter) look() {
 	w.looked = time.Now()
 }
 
-// wait returns when it is time to look again; silent tells that a sign of life is due.
-func (w *waiter) wait(b batch) (silent bool, err error) {
-	if len(b.events) > 0 {
-		w.spoke = time.Now()
-	}
+// wait returns when it is time to look again, after a look that has found so many events, and whether more are pending.
+func (w *waiter) wait(found int, pending bool) error {
 	d := w.log.slowLook()
-	switch {
-	case b.full:
-		return false, w.ctx.Err()
-	case b.pending:
+	if pending {
 		d, w.soon = w.soon, min(2*w.soon, lastBreath)
-	default:
+	} else {
 		w.soon = breath
 	}
-	woken, err := w.sleep(min(d, time.Until(w.spoke.Add(heartbeat))), w.woken)
+	woken, err := w.sleep(d, w.woken)
 	if err == nil && woken {
-		_, err = w.sleep(breath-time.Since(w.looked), nil)
+		_, err = w.sleep(breathAfter(found)-time.Since(w.looked), nil)
 	}
-	if err != nil {
-		return false, err
-	}
-	if time.Since(w.spoke) >= heartbeat {
-		w.spoke = time.Now()
-		return true, nil
-	}
-	return false, nil
+	return err
+}
+
+// breathAfter is the least time between a look that has found so many events and the next.
+func breathAfter(found int) time.Duration {
+	return breath * time.Duration(min(max(found, 1), manyBreaths))
 }
 
 func (w *waiter) sleep(d time.Duration, woken <-chan struct{}) (bool, error) {
