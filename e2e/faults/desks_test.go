@@ -14,13 +14,13 @@ import (
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
-	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 )
 
 // A key belongs to one body: what depends on the time is the same in all repetitions.
 var (
 	soon    = time.Now().Add(48 * time.Hour).Truncate(time.Hour)
 	winning = scenario.WinRequest()
+	growing = scenario.GrowRequest()
 	today   = scenario.Day(time.Now())
 )
 
@@ -162,7 +162,7 @@ func sell(ctx context.Context, p person, o *fieldsalesv1.Opportunity) error {
 	path := "/v1/opportunities/" + o.GetId()
 	after := &fieldsalesv1.Opportunity{}
 	switch {
-	case o.GetStage() == "DISCOVERY" && (o.GetCustomerId() != "" || dice(o.GetId(), "lose") < 20): // expansions are all lost
+	case o.GetStage() == "DISCOVERY" && dice(o.GetId(), "lose") < 20:
 		return p.post(ctx, path+":closeLost", "lost-"+o.GetId(), &fieldsalesv1.CloseLostRequest{Reason: "TIMING", Note: "来期"}, after)
 	case o.GetStage() == "DISCOVERY" && o.GetAmount() == nil:
 		return p.send(ctx, http.MethodPatch, path, "amount-"+o.GetId(), &fieldsalesv1.UpdateOpportunityRequest{
@@ -174,7 +174,11 @@ func sell(ctx context.Context, p person, o *fieldsalesv1.Opportunity) error {
 			NextAction: &fieldsalesv1.NextActionInput{Description: "次回打ち合わせ", DueAt: timestamppb.New(soon)},
 		}, after)
 	}
-	err := p.post(ctx, path+":closeWon", "won-"+o.GetId()+"-"+p.name, winning, after)
+	contract := winning
+	if o.GetCustomerId() != "" {
+		contract = growing
+	}
+	err := p.post(ctx, path+":closeWon", "won-"+o.GetId()+"-"+p.name, contract, after)
 	if err == nil {
 		p.journal.note(func(j *journal) { j.won[o.GetId()] = true })
 	}
@@ -188,46 +192,7 @@ func (c *crowd) customerSuccess(ctx context.Context, p person) int {
 	plans, _ := pages(ctx, p, "/v1/onboarding-plans?states=STATE_PLANNED&states=STATE_IN_PROGRESS",
 		(*customersuccessv1.ListOnboardingPlansResponse).GetPlans) // next round
 	done += each(ctx, plans, func(ctx context.Context, plan *customersuccessv1.OnboardingPlan) error { return onboard(ctx, p, plan) })
-	return done + resubmit(ctx, p) + c.expand(ctx, p)
-}
-
-// expand offers more to some of the customers that are on board, once each.
-func (c *crowd) expand(ctx context.Context, p person) int {
-	csqls, err := pages(ctx, p, "/v1/csqls", (*customersuccessv1.ListCsqlsResponse).GetCsqls)
-	if err != nil {
-		return 0 // next round
-	}
-	known := map[string]bool{}
-	for _, x := range csqls {
-		known[x.GetCustomerId()] = true
-	}
-	done := each(ctx, csqls, func(ctx context.Context, x *customersuccessv1.Csql) error {
-		path := "/v1/csqls/" + x.GetId()
-		switch x.GetState() {
-		case customersuccessv1.Csql_STATE_DRAFT:
-			return p.post(ctx, path+":qualify", "qualify-"+x.GetId(), &customersuccessv1.QualifyCsqlRequest{}, &customersuccessv1.Csql{})
-		case customersuccessv1.Csql_STATE_QUALIFIED:
-			return p.post(ctx, path+":offer", "offer-"+x.GetId(), &customersuccessv1.OfferCsqlRequest{}, &customersuccessv1.Csql{})
-		}
-		return errSettled
-	})
-	onBoard, _ := pages(ctx, p, "/v1/customers?states=STATE_ADOPTION", (*customersuccessv1.ListCustomersResponse).GetCustomers) // next round
-	return done + each(ctx, onBoard, func(ctx context.Context, customer *customersuccessv1.Customer) error {
-		id := customer.GetId()
-		if known[id] || dice(id, "expand") >= 40 || c.managers[dice(id, "manager")%len(c.managers)].name != p.name {
-			return errSettled
-		}
-		return p.post(ctx, "/v1/csqls", "csql-"+id, &customersuccessv1.CreateCsqlRequest{
-			CustomerId: id, ExpansionType: customersuccessv1.ExpansionType_EXPANSION_TYPE_UPSELL, Product: "standard",
-			ExpectedMrr: scenario.Yen(65_000), CustomerBenefit: "支店間の引き継ぎ漏れがなくなる",
-			Health: &customersuccessv1.CsqlHealth{Score: 82, Evidence: "NPS 9"},
-			Usage:  &customersuccessv1.CsqlUsage{Level: customersuccessv1.UsageLevel_USAGE_LEVEL_GOOD, Evidence: "週次利用率 92%"},
-			Need: &customersuccessv1.StatedNeed{
-				Statement: "大阪支店でも使いたい", StatedDate: today, Evidence: "定例会の議事録",
-				StatedBy: &typev1.Person{Name: &typev1.PersonName{Full: "山本 次郎"}, Title: "支店長", Mail: "yamamoto@customer.example"},
-			},
-		}, &customersuccessv1.Csql{})
-	})
+	return done + resubmit(ctx, p) + c.expand(ctx, p) + settleIn(ctx, p)
 }
 
 // onboard takes a plan one step further.

@@ -10,7 +10,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
+	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	insidesalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/insidesales/v1"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
@@ -111,6 +113,11 @@ func (t tally) add(department string, e *feedv1.Event) error {
 		t["captured "+m.GetLead().GetId()]++
 	case *insidesalesv1.ActivityLogged:
 		t[m.GetActivity().GetNote()]++
+	case *fieldsalesv1.OpportunityClosed:
+		t["closed "+m.GetOpportunityId()]++
+	case *customersuccessv1.MrrMoved:
+		t["moved "+m.GetMovement().GetId()]++
+		t["moved"]++
 	case interface{ GetHandoff() *handoffv1.Handoff }:
 		t.handoff(department, e, data, m.GetHandoff())
 	}
@@ -150,6 +157,15 @@ func checkEvents(found *findings, told tally, b *books, j *journal) {
 				want(1, "HandoffReceived %s %d", id, n)
 				want(1, "decided %s %d", id, n)
 			}
+		}
+	}
+	for _, deals := range b.deals {
+		want(1, "closed %s", deals[0].GetId())
+	}
+	want(size(b.lines), "moved")
+	for _, lines := range b.lines {
+		for _, line := range lines {
+			want(1, "moved %s", line.GetId())
 		}
 	}
 	j.mu.Lock()

@@ -121,10 +121,8 @@ func expansion(t *testing.T, h *house.House) {
 		t.Errorf("the expansion became opportunity %q, want %s", c.GetOpportunityId(), opportunity)
 	}
 	r.ToVerbal(opportunity)
-	win := WinRequest()
-	win.Contract.Lines = []*handoffv1.ContractLine{{Product: "standard", Quantity: 50, UnitPrice: Yen(1_300), IntervalMonths: 1}}
 	var won fieldsalesv1.Opportunity
-	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", win, &won)
+	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", GrowRequest(), &won)
 	if won.GetType() != fieldsalesv1.Opportunity_TYPE_UPSELL || won.GetAccountId() != customer.GetAccountId() || won.GetCustomerId() != customer.GetId() {
 		t.Errorf("won %s of account %s (want %s), customer %s", won.GetType(), won.GetAccountId(), customer.GetAccountId(), won.GetCustomerId())
 	}

@@ -223,6 +223,13 @@ func WinRequest() *fieldsalesv1.CloseWonRequest {
 	}
 }
 
+// GrowRequest is WinRequest for an expansion of fifty seats, ¥65,000 a month.
+func GrowRequest() *fieldsalesv1.CloseWonRequest {
+	win := WinRequest()
+	win.Contract.Lines = []*handoffv1.ContractLine{{Product: "standard", Quantity: 50, UnitPrice: Yen(1_300), IntervalMonths: 1}}
+	return win
+}
+
 // Onboard takes an accepted customer through its plan.
 func (r *Relay) Onboard(customer string) *customersuccessv1.OnboardingPlan {
 	r.t.Helper()
