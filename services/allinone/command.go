@@ -17,6 +17,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/gateway"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/config"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
@@ -27,6 +28,8 @@ type cli struct {
 	Up          upCmd        `cmd:"" help:"Run all departments and the gateway in this process."`
 	Demo        demoCmd      `cmd:"" help:"Import lead files and play them through all departments; keeps serving afterwards."`
 	Reconcile   reconcileCmd `cmd:"" help:"Compare the handoff ledgers of all departments through a running gateway, and mend what can be mended."`
+	Backup      backupCmd    `cmd:"" help:"Copy all databases and keys as they are at one moment, while everything runs."`
+	Restore     restoreCmd   `cmd:"" help:"Bring databases and keys back from a backup, to where there are none."`
 	Feed        feedCmd      `cmd:"" help:"Follow the events of a department on the terminal."`
 	Token       tokenCmd     `cmd:"" help:"Print a token for trying things out."`
 	Migrate     migrateCmd   `cmd:"" help:"Bring all databases up to date and end."`
@@ -75,6 +78,8 @@ type (
 	migrateCmd struct {
 		Data string `help:"Folder of the embedded databases." default:".data" placeholder:"DIR"`
 		DSN  string `name:"dsn" help:"PostgreSQL for all departments, with {department} in the database name." placeholder:"DSN"`
+
+		Restored bool `help:"The databases come from a backup: let their feeds go on where readers miss nothing."`
 	}
 	healthCmd struct {
 		Listen config.Address `help:"Address of the gateway." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
@@ -175,10 +180,13 @@ func (s *Server) keys(ctx context.Context, identity *config.Identity, logger *sl
 	}
 	dsn := s.APIKeysDSN
 	if dsn == "" {
-		dsn = "sqlite:" + filepath.Join(s.Data, "gateway.db")
+		dsn = keysFile(s.Data)
 	}
 	return gateway.OpenKeys(ctx, gateway.KeyOptions{DSN: dsn, Migrate: true, Issuer: issuer, Verifier: identity.Verifier, Logger: logger})
 }
+
+// keysFile is the DSN of API keys when no other is set.
+func keysFile(data string) string { return "sqlite:" + filepath.Join(data, "gateway.db") }
 
 // errDone ends a program that has done its work.
 var errDone = errors.New("done")
@@ -244,21 +252,28 @@ func (c *migrateCmd) Run() error {
 		return fmt.Errorf("--data: %w", err)
 	}
 	for _, def := range Definitions() {
-		if err := migrate(ctx, database(c.DSN, c.Data, def.Name), def.Sets()); err != nil {
+		leapt, err := migrate(ctx, database(c.DSN, c.Data, def.Name), def.Sets(), c.Restored)
+		if err != nil {
 			return fmt.Errorf("%s: %w", def.Name, err)
 		}
 		fmt.Printf("%s is up to date\n", def.Name)
+		if leapt {
+			fmt.Printf("%s was restored or has another server than before: its feed goes on after a leap\n", def.Name)
+		}
 	}
 	return nil
 }
 
-func migrate(ctx context.Context, dsn string, sets []store.Migrations) error {
+func migrate(ctx context.Context, dsn string, sets []store.Migrations, restored bool) (leapt bool, err error) {
 	db, err := store.Open(ctx, dsn)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer db.Close()
-	return db.Migrate(ctx, sets...)
+	if err := db.Migrate(ctx, sets...); err != nil {
+		return false, err
+	}
+	return event.Resume(ctx, db, restored, time.Now())
 }
 
 func (c *healthCmd) Run() error { return gateway.CheckHealth(string(c.Listen), c.TLS) }

@@ -78,6 +78,9 @@ func OpenKeys(ctx context.Context, o KeyOptions) (*Keys, error) {
 	return k, nil
 }
 
+// KeySets are the migrations of a database of API keys.
+func KeySets() []store.Migrations { return apikey.Sets() }
+
 func keysUpToDate(ctx context.Context, db *store.DB) error {
 	statuses, err := db.SchemaStatus(ctx, apikey.Sets()...)
 	if err != nil {

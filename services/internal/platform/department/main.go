@@ -15,6 +15,7 @@ import (
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/config"
+	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
 	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -39,6 +40,8 @@ type serveCmd struct {
 type migrateCmd struct {
 	Data string     `help:"Folder of the embedded database." default:".data" placeholder:"DIR"`
 	DSN  config.DSN `name:"dsn" help:"Database: sqlite:PATH or postgres://…; empty is a SQLite file in the data folder." placeholder:"DSN"`
+
+	Restored bool `help:"The database comes from a backup: let its feed go on where readers miss nothing."`
 }
 
 type healthCmd struct {
@@ -53,17 +56,19 @@ var ports = map[access.Department]int{
 	access.Marketing: 9001, access.InsideSales: 9002, access.FieldSales: 9003, access.CustomerSuccess: 9004, access.Insights: 9005,
 }
 
+// program is what a department's program is called.
+func program(def Definition) string { return strings.ReplaceAll(string(def.Name), "-", "") }
+
 // Main is the whole program of a department.
 func Main(def Definition) {
-	program := strings.ReplaceAll(string(def.Name), "-", "")
 	var c cli
 	ctx, err := config.Parse(&c, os.Args[1:], kong.Vars{"listen": fmt.Sprintf("127.0.0.1:%d", ports[def.Name])},
-		kong.Name(program), kong.Description("Tasuki: the "+string(def.Name)+" department."), kong.Bind(def))
+		kong.Name(program(def)), kong.Description("Tasuki: the "+string(def.Name)+" department."), kong.Bind(def))
 	if err == nil {
 		err = ctx.Run()
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program(def), err)
 		os.Exit(1)
 	}
 }
@@ -133,6 +138,13 @@ func (c *migrateCmd) Run(def Definition) error {
 	if err := db.Migrate(ctx, def.Sets()...); err != nil {
 		return err
 	}
+	leapt, err := event.Resume(ctx, db, c.Restored, time.Now())
+	if err != nil {
+		return err
+	}
+	if leapt {
+		fmt.Println("the database was restored or has another server than before: its feed goes on after a leap")
+	}
 	statuses, err := db.SchemaStatus(ctx, def.Sets()...)
 	if err != nil {
 		return err
@@ -171,6 +183,6 @@ func (c *healthCmd) Run() error {
 }
 
 func (versionCmd) Run(def Definition) error {
-	fmt.Println(version.String(strings.ReplaceAll(string(def.Name), "-", "")))
+	fmt.Println(version.String(program(def)))
 	return nil
 }

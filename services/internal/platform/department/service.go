@@ -83,6 +83,13 @@ func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*S
 		return nil, err
 	}
 	logger := s.Logger.With("department", string(def.Name))
+	leapt, err := event.Resume(ctx, db, false, s.Clock.Now())
+	if err != nil {
+		return nil, fmt.Errorf("%w: the database was restored or has another server than before, so run `%s migrate` as its owner first", err, program(def))
+	}
+	if leapt {
+		logger.WarnContext(ctx, "the database was restored or has another server than before: its feed goes on after a leap, so compare the ledgers by `tasuki reconcile`")
+	}
 	b := &Base{DB: db, Clock: s.Clock, Logger: logger, peers: s.Peers}
 	b.Events = event.NewLog(db, s.Clock)
 	b.Jobs = jobs.New(db, jobs.Config{Logger: logger, Department: string(def.Name)})
@@ -139,7 +146,7 @@ func upToDate(ctx context.Context, def Definition, db *store.DB, migrate bool) e
 	}
 	if len(behind) > 0 {
 		return fmt.Errorf("the database is behind this program (%s): run `%s migrate` with the same --dsn first",
-			strings.Join(behind, ", "), strings.ReplaceAll(string(def.Name), "-", ""))
+			strings.Join(behind, ", "), program(def))
 	}
 	return nil
 }
