@@ -165,6 +165,52 @@ func BenchmarkCaptureSQLite(b *testing.B) {
 	})
 }
 
+// BenchmarkAppend runs a transaction that changes a row and adds four to one table and three to another, as a handoff with its
+// events and transitions does: each row queued as a statement of its own, and appended.
+func BenchmarkAppend(b *testing.B) {
+	columns := strings.Fields("id kind subject version actor_kind actor_id actor_name cause at data")
+	marks := "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+	tables := map[string]int{"happened": 4, "moved": 3}
+	ways := map[string]func(tx store.Tx, table string, values ...any){
+		"queued": func(tx store.Tx, table string, values ...any) {
+			tx.Queue("INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES "+marks, values...)
+		},
+		"appended": func(tx store.Tx, table string, values ...any) { tx.Append(table, columns, values...) },
+	}
+	for _, db := range []*store.DB{testkit.SQLite(b, sets()), testkit.Postgres(b, sets())} {
+		var ids [clients]string
+		var next atomic.Int64
+		must(b, write(b, db, func(_ context.Context, tx store.Tx) error {
+			for i := range ids {
+				ids[i] = newID()
+				tx.Queue(insertItem, ids[i], ids[i], 0, noon)
+			}
+			for table := range tables {
+				tx.Queue("CREATE TABLE " + table + ` (id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL,
+					version BIGINT NOT NULL, actor_kind TEXT NOT NULL, actor_id TEXT NOT NULL, actor_name TEXT NOT NULL,
+					cause TEXT NOT NULL, at TIMESTAMP NOT NULL, data TEXT NOT NULL)`)
+			}
+			return nil
+		}))
+		for _, way := range []string{"queued", "appended"} {
+			b.Run(string(db.Engine())+"/"+way, func(b *testing.B) {
+				inParallel(b, "writes/s", func(ctx context.Context, name string) error {
+					_, err := store.Write(ctx, db, func(tx store.Tx) (nothing, error) {
+						tx.Queue("UPDATE items SET count = count + 1 WHERE id = $1", ids[next.Add(1)%clients])
+						for table, rows := range tables {
+							for n := range rows {
+								ways[way](tx, table, newID(), "LeadCaptured", name, n, "PERSON", "sato", "佐藤", "", noon, payload)
+							}
+						}
+						return nothing{}, nil
+					})
+					return err
+				})
+			})
+		}
+	}
+}
+
 // BenchmarkCopy loads rows in bulk.
 func BenchmarkCopy(b *testing.B) {
 	for _, db := range []*store.DB{testkit.SQLite(b, sets()), testkit.Postgres(b, sets())} {

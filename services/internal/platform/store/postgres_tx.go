@@ -64,7 +64,7 @@ func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchRes
 		}
 		batch.BeginTx(t.options)
 	}
-	for _, list := range [][]statement{t.queue, last} {
+	for _, list := range [][]statement{t.take(Postgres), last} {
 		for _, s := range list {
 			args, err := normalize(s.args, Postgres)
 			if err != nil {
@@ -73,7 +73,6 @@ func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchRes
 			batch.Queue(s.sql, args...)
 		}
 	}
-	t.queue = nil
 	if batch.Len() == 0 {
 		return nil, nil
 	}
@@ -94,7 +93,7 @@ func (t *pgTx) Flush(ctx context.Context) error {
 	if err := t.ready(); err != nil {
 		return err
 	}
-	if len(t.queue) == 0 {
+	if !t.pending() {
 		return nil
 	}
 	return t.flush(ctx)
@@ -110,7 +109,7 @@ func (t *pgTx) flush(ctx context.Context) error {
 }
 
 // direct tells whether a statement can go out alone.
-func (t *pgTx) direct() bool { return t.begun != nil && len(t.queue) == 0 }
+func (t *pgTx) direct() bool { return t.begun != nil && !t.pending() }
 
 // start sends a query; its errors are the driver's, unless they were recorded before.
 func (t *pgTx) start(ctx context.Context, sql string, args []any) (*pgRows, error) {
@@ -208,7 +207,7 @@ func (t *pgTx) commit(ctx context.Context) error {
 	if err := t.ready(); err != nil {
 		return err
 	}
-	if t.begun == nil && len(t.queue) == 0 {
+	if t.begun == nil && !t.pending() {
 		t.done = true
 		return nil
 	}

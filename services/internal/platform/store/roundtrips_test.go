@@ -87,6 +87,12 @@ func TestRoundTrips(t *testing.T) {
 		tx.Queue("UPDATE items SET count = $1 WHERE id = $2", n+1, id)
 		tx.Queue("INSERT INTO log (what) VALUES ($1)", "changed")
 	}
+	add := func(tx store.Tx) {
+		for _, what := range numbers(7) {
+			tx.Append("log", []string{"what"}, what)
+			tx.Append("items", shortItem, newID(), newID(), 1, noon)
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		want int64 // asked and waited for; a reader's end is sent, but not waited for
@@ -95,6 +101,17 @@ func TestRoundTrips(t *testing.T) {
 		{"nothing", 0, func() error { return write(t, db, func(context.Context, store.Tx) error { return nil }) }},
 		{"queued only", 1, func() error {
 			return write(t, db, func(_ context.Context, tx store.Tx) error { change(tx, 1); return nil })
+		}},
+		{"appended only", 1, func() error {
+			return write(t, db, func(_ context.Context, tx store.Tx) error { add(tx); return nil })
+		}},
+		{"command that appends", 2, func() error {
+			return write(t, db, func(ctx context.Context, tx store.Tx) error {
+				n, err := lookup(ctx, tx)
+				add(tx)
+				change(tx, n)
+				return err
+			})
 		}},
 		{"command", 2, func() error {
 			return write(t, db, func(ctx context.Context, tx store.Tx) error {

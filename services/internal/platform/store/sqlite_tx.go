@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -52,9 +51,7 @@ func (t *liteTx) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	queue := t.queue
-	t.queue = nil
-	for _, s := range queue {
+	for _, s := range t.take(SQLite) {
 		if _, err := t.exec(ctx, s.sql, s.args); err != nil {
 			return err
 		}
@@ -79,7 +76,7 @@ func (t *liteTx) begin(ctx context.Context) error {
 func (t *liteTx) fail(err error, sql string) error { return t.record(wrap(err, sql)) }
 
 func (t *liteTx) Flush(ctx context.Context) error {
-	if len(t.queue) == 0 {
+	if !t.pending() {
 		switch {
 		case t.done:
 			return ErrTxDone
@@ -151,27 +148,12 @@ func (t *liteTx) copyRows(ctx context.Context, table string, columns []string, r
 			}
 			args = append(args, row...)
 		}
-		if _, err := t.exec(ctx, insertRows(table, columns, n), args); err != nil {
+		if _, err := t.exec(ctx, insertRows(SQLite, table, columns, n), args); err != nil {
 			return err
 		}
 		rows = rows[n:]
 	}
 	return nil
-}
-
-func insertRows(table string, columns []string, rows int) string {
-	var b strings.Builder
-	b.WriteString("INSERT INTO " + quote(table) + " (")
-	for i, c := range columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(quote(c))
-	}
-	// Parameters without names: the driver looks the name of each up in a list, which costs their square.
-	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
-	b.WriteString(") VALUES " + strings.TrimSuffix(strings.Repeat(row+", ", rows), ", "))
-	return b.String()
 }
 
 func (t *liteTx) commit(ctx context.Context) error {

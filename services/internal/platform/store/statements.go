@@ -34,6 +34,12 @@ func (t seenTx) Queue(sql string, args ...any) {
 	t.transaction.Queue(sql, args...)
 }
 
+// Append shows each row as a statement of its own.
+func (t seenTx) Append(table string, columns []string, values ...any) {
+	t.see(insertRows(t.Dialect().engine, table, columns, 1), values)
+	t.transaction.Append(table, columns, values...)
+}
+
 func (t seenTx) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
 	return t.transaction.(copier).copyRows(ctx, table, columns, rows)
 }

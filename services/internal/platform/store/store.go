@@ -53,6 +53,11 @@ type Tx interface {
 	// Queue adds a statement whose result does not matter. It is sent with the next statement or with the commit, in
 	// order. Its error fails that statement, or the Write as a whole, and everything is rolled back.
 	Queue(sql string, args ...any)
+	// Append queues a row of a table that is only added to. Rows of one table travel together, in order, in as few INSERTs
+	// as can be, behind everything that is queued when they are sent: with the next statement or with the commit. Tables
+	// follow one another in the order of their first row. So neither a statement that is queued later, nor a row that is
+	// appended later to a table used earlier, may need the row: a row that others refer to is written by Queue.
+	Append(table string, columns []string, values ...any)
 	// Flush sends what is queued now and reports its first error.
 	Flush(ctx context.Context) error
 	// Dialect has the SQL fragments that differ between the engines.

@@ -51,9 +51,14 @@ func TestNothingIsStored(t *testing.T) {
 			tx.Queue(insertItem, newID(), "a", 1, noon)
 			return nil
 		},
+		"only appended": func(_ context.Context, tx store.Tx) error {
+			tx.Append("items", shortItem, newID(), "a", 1, noon)
+			return nil
+		},
 		"executed": func(ctx context.Context, tx store.Tx) error {
 			_, err := tx.Exec(ctx, insertItem, newID(), "a", 1, noon)
 			tx.Queue(insertItem, newID(), "b", 1, noon)
+			tx.Append("items", shortItem, newID(), "c", 1, noon)
 			return err
 		},
 		"rows open": func(ctx context.Context, tx store.Tx) error {
@@ -277,6 +282,13 @@ func TestReadCannotWrite(t *testing.T) {
 		})
 		if !errors.Is(err, store.ErrReadOnly) {
 			t.Errorf("queue: %v", err)
+		}
+		err = read(t, db, func(ctx context.Context, tx store.Tx) error {
+			appendItem(tx, "a")
+			return nil
+		})
+		if !errors.Is(err, store.ErrReadOnly) {
+			t.Errorf("append: %v", err)
 		}
 		if got := names(t, db); len(got) > 0 {
 			t.Errorf("stored %v", got)

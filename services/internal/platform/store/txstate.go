@@ -9,11 +9,12 @@ type statement struct {
 
 // txState is what both engines keep of a transaction.
 type txState struct {
-	queue  []statement
-	hooks  []func()
-	failed error // the first error of a statement: nothing more can succeed, on either engine
-	unique bool
-	done   bool
+	queue    []statement
+	appended []appended // sent behind the queue
+	hooks    []func()
+	failed   error // the first error of a statement: nothing more can succeed, on either engine
+	unique   bool
+	done     bool
 }
 
 func (s *txState) Queue(sql string, args ...any) {
