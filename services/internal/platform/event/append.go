@@ -26,9 +26,9 @@ func migrationFS() fs.FS {
 	return sub
 }
 
-const insertEvent = `
-INSERT INTO events (id, type, subject, subject_version, journey_id, actor_kind, actor_id, actor_name, cause, traceparent, at, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+var eventColumns = []string{
+	"id", "type", "subject", "subject_version", "journey_id", "actor_kind", "actor_id", "actor_name", "cause", "traceparent", "at", "data",
+}
 
 func (l *Log) append(ctx context.Context, tx store.Tx, events []Event) error {
 	if len(events) == 0 {
@@ -56,7 +56,7 @@ func (l *Log) append(ctx context.Context, tx store.Tx, events []Event) error {
 		if cause == "" {
 			cause = Cause(ctx)
 		}
-		tx.Queue(insertEvent, id.String(), string(ev.Data.ProtoReflect().Descriptor().FullName()), ev.Subject,
+		tx.Append("events", eventColumns, id.String(), string(ev.Data.ProtoReflect().Descriptor().FullName()), ev.Subject,
 			ev.SubjectVersion, ev.JourneyID, string(actor.Kind), actor.ID, actor.Name, cause, trace, now, data)
 	}
 	tx.AfterCommit(l.committed)

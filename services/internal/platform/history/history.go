@@ -6,7 +6,7 @@ package history
 
 import (
 	"context"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,11 +64,13 @@ type Table[S ~string] struct {
 	Extra []string
 }
 
-const common = "from_state, to_state, at, actor_kind, actor_id, actor_name, reason, note, time_in_from_us"
+var common = []string{
+	"seq", "from_state", "to_state", "at", "actor_kind", "actor_id", "actor_name", "reason", "note", "time_in_from_us",
+}
 
 // Columns are the columns in the order of Row, to copy many rows.
 func (t Table[S]) Columns() []string {
-	return append(append([]string{t.Key, "seq"}, strings.Split(common, ", ")...), t.Extra...)
+	return slices.Concat([]string{t.Key}, common, t.Extra)
 }
 
 // Row is the values of a row. Seq orders the transitions of one thing: its version after the change, or a count.
@@ -85,12 +87,7 @@ func (t Table[S]) Row(id string, seq int64, tr Transition[S]) []any {
 
 // Append queues a transition of the thing with the id; see Row for seq.
 func (t Table[S]) Append(tx store.Tx, id string, seq int64, tr Transition[S]) {
-	columns := t.Columns()
-	marks := make([]string, len(columns))
-	for i := range marks {
-		marks[i] = "$" + strconv.Itoa(i+1)
-	}
-	tx.Queue("INSERT INTO "+t.Name+" ("+strings.Join(columns, ", ")+") VALUES ("+strings.Join(marks, ", ")+")", t.Row(id, seq, tr)...)
+	tx.Append(t.Name, t.Columns(), t.Row(id, seq, tr)...)
 }
 
 // List reads the transitions of the thing with the id, oldest first.
