@@ -143,16 +143,19 @@ type step struct {
 	reason, note string
 }
 
+var transitionColumns = []string{
+	"handoff_id", "version", "attempt", "from_state", "to_state", "at", "actor_kind", "actor_id", "actor_name", "reason", "note",
+	"time_in_from",
+}
+
 // saveTransition queues the step to the state the row is in now; call it after save.
 func (r *entry) saveTransition(ctx context.Context, tx store.Tx, s step) {
 	var spent int64
 	if !s.since.IsZero() {
 		spent = max(0, s.at.Sub(s.since).Microseconds())
 	}
-	tx.Queue(`INSERT INTO handoff_transitions (handoff_id, version, attempt, from_state, to_state, at, actor_kind, actor_id,
-			actor_name, reason, note, time_in_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		r.h.GetId(), r.version, int64(r.h.GetAttempt()), string(s.from), string(r.state()), s.at, string(s.actor.Kind), s.actor.ID,
-		s.actor.Name, s.reason, s.note, spent)
+	tx.Append("handoff_transitions", transitionColumns, r.h.GetId(), r.version, int64(r.h.GetAttempt()), string(s.from),
+		string(r.state()), s.at, string(s.actor.Kind), s.actor.ID, s.actor.Name, s.reason, s.note, spent)
 	r.countTransition(ctx, tx)
 }
 
