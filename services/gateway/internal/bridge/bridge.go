@@ -34,6 +34,10 @@ func (l Limits) of(m protoreflect.MessageDescriptor) int {
 	return l.Body
 }
 
+// compressFrom is the size in bytes from which a message is compressed for a caller who wants that: a smaller one, as most
+// of a stream are, costs more to compress than to send.
+const compressFrom = 4 << 10
+
 // Register adds every unary and server-streaming method of a service to the mux, forwarding to conn. Messages over the
 // limits are refused.
 func Register(mux *http.ServeMux, service protoreflect.ServiceDescriptor, conn grpc.ClientConnInterface, limits Limits) {
@@ -46,6 +50,7 @@ func Register(mux *http.ServeMux, service protoreflect.ServiceDescriptor, conn g
 		opts := []connect.HandlerOption{
 			connect.WithSchema(method),
 			connect.WithReadMaxBytes(limits.of(method.Input())),
+			connect.WithCompressMinBytes(compressFrom),
 			connect.WithRequestInitializer(func(spec connect.Spec, message any) error {
 				dynamic, ok := message.(*dynamicpb.Message)
 				if !ok {

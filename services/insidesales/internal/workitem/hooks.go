@@ -53,9 +53,12 @@ func (k *Hooks) Meeting() handoff.KindConfig {
 
 // received makes a work item of a handoff, or brings that of an earlier attempt back.
 func (k *Hooks) received(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) (string, error) {
-	w, err := k.items.ForHandoff(ctx, tx, h.GetId())
-	if err != nil {
-		return "", err
+	var w *WorkItem
+	if h.GetAttempt() > 1 { // a first attempt is received once, so there is none
+		var err error
+		if w, err = k.items.ForHandoff(ctx, tx, h.GetId()); err != nil {
+			return "", err
+		}
 	}
 	now, actor := k.clock.Now(), access.ActorOf(ctx)
 	if w == nil {

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -32,6 +33,8 @@ const (
 type deliverArgs struct {
 	HandoffID string `json:"handoff_id"`
 	Attempt   int32  `json:"attempt"`
+	// To is the receiver; jobs of earlier versions do not name it.
+	To string `json:"to,omitempty"`
 	// Again delivers what was delivered before: the receiver has lost it.
 	Again bool `json:"again,omitempty"`
 }
@@ -39,62 +42,146 @@ type deliverArgs struct {
 // Kind implements jobs.Args.
 func (deliverArgs) Kind() string { return "handoff.deliver" }
 
-// deliver takes one attempt to its receiver. It may run any number of times: the receiver knows what it has.
+// deliver takes one attempt to its receiver, together with those that wait for the same one. It may run any number of times:
+// the receiver knows what it has.
 func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error {
-	h, err := e.outgoing(ctx, job.Args.HandoffID, job.Args.Attempt)
-	if err != nil || h == nil || h.GetDelivery() != handoffv1.Delivery_DELIVERY_PENDING && !job.Args.Again {
-		return err
+	p := &parcel{deliverArgs: job.Args, ctx: ctx}
+	if e.cfg.Together != nil {
+		e.carry(ctx, append([]*parcel{p}, e.together(ctx, job.Args)...))
+		return p.err
 	}
-	conn := e.peers[access.Department(h.GetTo())]
-	if conn == nil {
-		if err := e.failed(ctx, h, "no connection to "+h.GetTo()+" is configured"); err != nil {
-			return err
-		}
-		return jobs.Again(lookForPeer)
-	}
-	taken, err := offerTo(ctx, conn, h)
-	if gone, refused := refusal(err); refused {
-		return e.refused(ctx, h, gone, status.Convert(err).Message())
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("handoff: deliver to %s: %w", h.GetTo(), err), e.failed(ctx, h, problem.Status(ctx, err).Message()))
-	}
-	return e.delivered(ctx, h, taken)
+	e.gateTo(job.Args.To).pass(p, func(batch []*parcel) { e.carry(ctx, batch) })
+	return p.err
 }
 
-func offerTo(ctx context.Context, conn grpc.ClientConnInterface, h *handoffv1.Handoff) (*handoffv1.Handoff, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return handoffv1.NewHandoffReceiverServiceClient(conn).Offer(ctx, &handoffv1.OfferRequest{Handoff: h})
+// carry takes parcels to their receivers, and notes in each what became of it.
+func (e *Engine) carry(ctx context.Context, batch []*parcel) {
+	if err := e.unwrap(ctx, batch); err != nil {
+		for _, p := range batch {
+			p.err = err
+		}
+		return
+	}
+	byReceiver := map[string][]*parcel{}
+	for _, p := range batch {
+		if p.h != nil {
+			byReceiver[p.h.GetTo()] = append(byReceiver[p.h.GetTo()], p)
+		}
+	}
+	for _, to := range slices.Sorted(maps.Keys(byReceiver)) {
+		e.carryTo(ctx, to, byReceiver[to])
+	}
+}
+
+// unwrap reads the offers of parcels. Those that are over, or delivered, have none.
+func (e *Engine) unwrap(ctx context.Context, batch []*parcel) error {
+	_, err := store.Read(ctx, e.cfg.DB, func(tx store.Tx) (struct{}, error) {
+		found, err := findAll(ctx, tx, idsOf(batch), "")
+		if err != nil {
+			return struct{}{}, err
+		}
+		for _, p := range batch {
+			p.h, p.err = nil, nil
+			if r := found[p.HandoffID]; r != nil && waits(r, p.Attempt) && (undelivered(r) || p.Again) {
+				p.h = r.h
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// carryTo takes parcels to one receiver.
+func (e *Engine) carryTo(ctx context.Context, to string, batch []*parcel) {
+	conn := e.peers[access.Department(to)]
+	if conn == nil {
+		for _, p := range batch {
+			if p.err = e.failed(ctx, p.h, "no connection to "+to+" is configured"); p.err == nil {
+				p.err = jobs.Again(lookForPeer)
+			}
+		}
+		return
+	}
+	offerAll(ctx, conn, batch)
+	var arrived []*parcel
+	for _, p := range batch {
+		gone, refused := refusal(p.err)
+		switch {
+		case p.err == nil:
+			arrived = append(arrived, p)
+		case refused:
+			p.err = e.refused(ctx, p.h, gone, status.Convert(p.err).Message())
+		default:
+			p.err = errors.Join(fmt.Errorf("handoff: deliver to %s: %w", to, p.err), e.failed(ctx, p.h, problem.Status(ctx, p.err).Message()))
+		}
+	}
+	e.delivered(ctx, arrived)
 }
 
 // outgoing reads an offer that still waits for its decision; nil when the attempt is over.
 func (e *Engine) outgoing(ctx context.Context, id string, attempt int32) (*handoffv1.Handoff, error) {
 	return store.Read(ctx, e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
 		r, err := find(ctx, tx, id, false)
-		if err != nil || r == nil || r.side != Out || r.h.GetAttempt() != attempt || r.state() != Offered {
+		if err != nil || r == nil || !waits(r, attempt) {
 			return nil, err
 		}
 		return r.h, nil
 	})
 }
 
-// delivered notes that the receiver has the offer.
-func (e *Engine) delivered(ctx context.Context, sent, taken *handoffv1.Handoff) error {
-	_, err := store.Write(ctx, e.cfg.DB, func(tx store.Tx) (struct{}, error) {
-		r, err := find(ctx, tx, sent.GetId(), true)
-		if err != nil || r == nil || r.h.GetAttempt() != sent.GetAttempt() || !undelivered(r) {
-			return struct{}{}, err
+// waits reports whether an attempt of ours still waits for its decision.
+func waits(r *entry, attempt int32) bool {
+	return r.side == Out && r.h.GetAttempt() == attempt && r.state() == Offered
+}
+
+// delivered notes that the receiver has the offers.
+func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
+	// Rows that somebody else is at are left out and noted one by one: whoever waits for one lock holds no other.
+	left := batch
+	if len(batch) > 1 {
+		rest, err := store.Write(ctx, e.cfg.DB, func(tx store.Tx) ([]*parcel, error) {
+			found, err := findAll(ctx, tx, idsOf(batch), tx.Dialect().ForUpdateSkipLocked())
+			if err != nil {
+				return nil, err
+			}
+			var rest []*parcel
+			for _, p := range batch {
+				r := found[p.HandoffID]
+				if r == nil {
+					rest = append(rest, p)
+				} else if err := e.noteArrival(ctx, tx, r, p); err != nil {
+					return nil, err
+				}
+			}
+			return rest, nil
+		})
+		if err == nil { // else each by itself: one must not hold up the others
+			left = rest
 		}
-		if err := e.arrived(ctx, tx, r); err != nil {
-			return struct{}{}, err
-		}
-		if r.h.AcceptDueAt == nil {
-			r.h.AcceptDueAt, r.h.Policy, r.h.Calendar = taken.GetAcceptDueAt(), taken.GetPolicy(), taken.GetCalendar()
-		}
-		return struct{}{}, r.save(tx, e.cfg.Clock.Now())
-	})
-	return err
+	}
+	for _, p := range left {
+		_, p.err = store.Write(ctx, e.cfg.DB, func(tx store.Tx) (struct{}, error) {
+			r, err := find(ctx, tx, p.HandoffID, true)
+			if err != nil || r == nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, e.noteArrival(ctx, tx, r, p)
+		})
+	}
+}
+
+// noteArrival marks a row whose offer has arrived, unless it is over or marked.
+func (e *Engine) noteArrival(ctx context.Context, tx store.Tx, r *entry, p *parcel) error {
+	if r.h.GetAttempt() != p.h.GetAttempt() || !undelivered(r) {
+		return nil
+	}
+	if err := e.arrived(ctx, tx, r); err != nil {
+		return err
+	}
+	if r.h.AcceptDueAt == nil {
+		r.h.AcceptDueAt, r.h.Policy, r.h.Calendar = p.taken.GetAcceptDueAt(), p.taken.GetPolicy(), p.taken.GetCalendar()
+	}
+	return r.save(tx, e.cfg.Clock.Now())
 }
 
 func undelivered(r *entry) bool { return r.h.GetDelivery() == handoffv1.Delivery_DELIVERY_PENDING }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,7 +18,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
-// Config is what an Engine needs. All fields but Intake are required.
+// Config is what an Engine needs. All fields but Intake and Together are required.
 type Config struct {
 	// Department is the one whose ledger this is.
 	Department access.Department
@@ -29,6 +30,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Intake may change what arrives before anything else sees it: people who were merged or erased meanwhile.
 	Intake func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error
+	// Together is for simulations, which decide what happens at the same time: deliveries wait for no other, and take along
+	// what it names. Nil lets those go together that wait for the same receiver.
+	Together func(handoffID string) []string
 }
 
 // Hook takes part in a change of state, in the transaction that makes it. h is the handoff after the change; it must not be
@@ -101,6 +105,8 @@ type Engine struct {
 	cfg   Config
 	kinds map[handoffv1.Kind]*KindConfig
 	peers map[access.Department]grpc.ClientConnInterface
+	// gates are those to the receivers, by department.
+	gates sync.Map
 }
 
 // New makes the engine of a department and registers its workers. The tables come with Migrations.

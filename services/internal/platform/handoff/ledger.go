@@ -60,6 +60,26 @@ func find(ctx context.Context, tx store.Tx, id string, lock bool) (*entry, error
 	return decode(side, version, body)
 }
 
+// findAll reads rows by their ids, with a clause that locks them, in the order of the ids, or an empty one. Ids without a row
+// are left out.
+func findAll(ctx context.Context, tx store.Tx, ids []string, lock string) (map[string]*entry, error) {
+	d := tx.Dialect()
+	rows, err := store.Select[handoffRow](ctx, tx, `SELECT side, version, body FROM handoffs WHERE `+d.InUUID("id", 1)+` ORDER BY id`+lock,
+		d.Strings(ids))
+	if err != nil {
+		return nil, fmt.Errorf("handoff: read: %w", err)
+	}
+	found := make(map[string]*entry, len(rows))
+	for _, row := range rows {
+		r, err := decode(row.Side, row.Version, row.Body)
+		if err != nil {
+			return nil, err
+		}
+		found[r.h.GetId()] = r
+	}
+	return found, nil
+}
+
 func decode(side string, version int64, body []byte) (*entry, error) {
 	h := &handoffv1.Handoff{}
 	if err := proto.Unmarshal(body, h); err != nil {

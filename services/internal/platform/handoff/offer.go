@@ -90,5 +90,5 @@ func (e *Engine) enough(cfg *KindConfig, p *handoffv1.Payload) error {
 
 // send leaves the job that delivers the present attempt.
 func (e *Engine) send(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
-	return e.cfg.Jobs.Insert(ctx, tx, deliverArgs{HandoffID: h.GetId(), Attempt: h.GetAttempt()}, jobs.Opts{})
+	return e.cfg.Jobs.Insert(ctx, tx, deliverArgs{HandoffID: h.GetId(), Attempt: h.GetAttempt(), To: h.GetTo()}, jobs.Opts{})
 }

@@ -96,7 +96,7 @@ func calendarOf(config string) (*bizclock.Calendar, error) {
 // policyFor is the policy of a handoff: the one it names, else the one of its kind for what is as hot as it is, else that
 // of the kind. Nil when the kind has none: then no clock runs.
 func policyFor(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) (*policy, error) {
-	rows, err := store.Select[policyRow](ctx, tx, selectPolicies+` WHERE p.kind = $1 ORDER BY p.hot, p.code`, kindName(h.GetKind()))
+	rows, err := policiesOf(ctx, tx, kindName(h.GetKind()))
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +119,25 @@ func policyFor(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) (*policy,
 		return nil, nil
 	}
 	return best.read()
+}
+
+type policiesKey struct{}
+
+// withPolicies lets policies be read once under the context, which must end with its transaction.
+func withPolicies(ctx context.Context) context.Context {
+	return context.WithValue(ctx, policiesKey{}, map[string][]policyRow{})
+}
+
+func policiesOf(ctx context.Context, tx store.Tx, kind string) ([]policyRow, error) {
+	read, _ := ctx.Value(policiesKey{}).(map[string][]policyRow)
+	if rows, ok := read[kind]; ok {
+		return rows, nil
+	}
+	rows, err := store.Select[policyRow](ctx, tx, selectPolicies+` WHERE p.kind = $1 ORDER BY p.hot, p.code`, kind)
+	if err == nil && read != nil {
+		read[kind] = rows
+	}
+	return rows, err
 }
 
 func minutes(n int64) time.Duration { return time.Duration(n) * time.Minute }

@@ -23,7 +23,29 @@ type receiver struct {
 
 // Offer implements HandoffReceiverService.
 func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*handoffv1.Handoff, error) {
-	sent := req.GetHandoff()
+	return v.offer(ctx, req.GetHandoff())
+}
+
+func (v *receiver) offer(ctx context.Context, sent *handoffv1.Handoff) (*handoffv1.Handoff, error) {
+	cfg, err := v.accepts(sent)
+	if err != nil {
+		return nil, err
+	}
+	return store.Write(ctx, v.e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
+		lockOffer(tx, sent)
+		r, err := find(ctx, tx, sent.GetId(), true)
+		if err != nil {
+			return nil, err
+		}
+		return v.take(ctx, tx, cfg, r, sent)
+	})
+}
+
+// lockOffer lets deliveries of the same handoff follow one another by its name: a row that is not there yet cannot be locked.
+func lockOffer(tx store.Tx, sent *handoffv1.Handoff) { store.Lock(tx, "handoff:"+sent.GetId()) }
+
+// accepts tells what this department does with an offer, and refuses what it cannot receive.
+func (v *receiver) accepts(sent *handoffv1.Handoff) (*KindConfig, error) {
 	cfg := v.e.kind(sent.GetKind(), In)
 	if cfg == nil || sent.GetTo() != v.e.cfg.Department.String() {
 		return nil, problem.Invalid(problem.Field("handoff.to", "this department does not receive such a handoff"))
@@ -31,28 +53,25 @@ func (v *receiver) Offer(ctx context.Context, req *handoffv1.OfferRequest) (*han
 	if uuid.Validate(sent.GetId()) != nil || uuid.Validate(sent.GetChainId()) != nil || sent.GetAttempt() < 1 || sent.GetOfferedAt() == nil {
 		return nil, problem.Invalid(problem.Field("handoff", "needs id, chain_id, attempt and offered_at"))
 	}
-	return store.Write(ctx, v.e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
-		// A row that is not there yet cannot be locked: deliveries of the same handoff follow one another by its name.
-		store.Lock(tx, "handoff:"+sent.GetId())
-		sent, err := v.e.taken(ctx, tx, sent)
-		if err != nil {
-			return nil, err
-		}
-		r, err := find(ctx, tx, sent.GetId(), true)
-		switch {
-		case err != nil:
-			return nil, err
-		case r == nil:
-			return v.e.receive(ctx, tx, cfg, sent)
-		case r.side != In:
-			return nil, problem.Exists("handoff", sent.GetId())
-		case sent.GetAttempt() <= r.h.GetAttempt():
-			return r.h, nil // seen before, or overtaken by a later attempt
-		case r.state() != Returned && r.state() != Expired:
-			return v.e.overtaken(ctx, tx, cfg, r, sent)
-		}
-		return v.e.receiveAgain(ctx, tx, cfg, r, sent)
-	})
+	return cfg, nil
+}
+
+// take puts an offer into the ledger. r is the locked row of the handoff, nil when there is none.
+func (v *receiver) take(ctx context.Context, tx store.Tx, cfg *KindConfig, r *entry, sent *handoffv1.Handoff) (*handoffv1.Handoff, error) {
+	sent, err := v.e.taken(ctx, tx, sent)
+	switch {
+	case err != nil:
+		return nil, err
+	case r == nil:
+		return v.e.receive(ctx, tx, cfg, sent)
+	case r.side != In:
+		return nil, problem.Exists("handoff", sent.GetId())
+	case sent.GetAttempt() <= r.h.GetAttempt():
+		return r.h, nil // seen before, or overtaken by a later attempt
+	case r.state() != Returned && r.state() != Expired:
+		return v.e.overtaken(ctx, tx, cfg, r, sent)
+	}
+	return v.e.receiveAgain(ctx, tx, cfg, r, sent)
 }
 
 // taken is what arrives as this department takes it.

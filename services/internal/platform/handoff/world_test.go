@@ -47,6 +47,8 @@ type department struct {
 	deaf bool
 	// answer may spoil the answers of this department's receiver service, after they were made.
 	answer func(method string, err error) error
+	// refuse keeps calls from the receiver service.
+	refuse func(method string) bool
 
 	mu    sync.Mutex
 	hooks []string
@@ -169,7 +171,11 @@ func (d *department) intercept(ctx context.Context, req any, info *grpc.UnarySer
 	if md, _ := metadata.FromIncomingContext(ctx); len(md.Get("user")) > 0 {
 		actor = access.Actor{Kind: access.KindPerson, ID: md.Get("user")[0]}
 	}
-	resp, err := handler(access.WithActor(ctx, actor), req)
+	var resp any
+	var err error
+	if d.refuse == nil || !d.refuse(info.FullMethod) {
+		resp, err = handler(access.WithActor(ctx, actor), req)
+	}
 	if err != nil {
 		err = problem.Status(ctx, err).Err()
 	}
@@ -279,4 +285,16 @@ func both(t *testing.T, test func(t *testing.T, engine store.Engine)) {
 	t.Parallel()
 	t.Run(string(store.SQLite), func(t *testing.T) { test(t, store.SQLite) })
 	t.Run(string(store.Postgres), func(t *testing.T) { test(t, store.Postgres) })
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+		<-time.After(3 * time.Millisecond)
+	}
 }

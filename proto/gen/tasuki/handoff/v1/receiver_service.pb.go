@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
 	v1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -72,6 +73,240 @@ func (x *OfferRequest) GetHandoff() *Handoff {
 	return nil
 }
 
+// Offers several handoffs.
+type BatchOfferRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The offers, at the most 100, each handoff once.
+	Offers        []*BatchedOffer `protobuf:"bytes,1,rep,name=offers,proto3" json:"offers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchOfferRequest) Reset() {
+	*x = BatchOfferRequest{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchOfferRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchOfferRequest) ProtoMessage() {}
+
+func (x *BatchOfferRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchOfferRequest.ProtoReflect.Descriptor instead.
+func (*BatchOfferRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BatchOfferRequest) GetOffers() []*BatchedOffer {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+// An offer on its way together with others.
+type BatchedOffer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handoff as the sender's ledger has it.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// The W3C trace context in which it was offered: what the receiver does with it goes on in that trace. May be empty.
+	Traceparent   string `protobuf:"bytes,2,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchedOffer) Reset() {
+	*x = BatchedOffer{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchedOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchedOffer) ProtoMessage() {}
+
+func (x *BatchedOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchedOffer.ProtoReflect.Descriptor instead.
+func (*BatchedOffer) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BatchedOffer) GetHandoff() *Handoff {
+	if x != nil {
+		return x.Handoff
+	}
+	return nil
+}
+
+func (x *BatchedOffer) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+// What became of several offers.
+type BatchOfferResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One outcome for each offer, in their order.
+	Outcomes      []*OfferOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchOfferResponse) Reset() {
+	*x = BatchOfferResponse{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchOfferResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchOfferResponse) ProtoMessage() {}
+
+func (x *BatchOfferResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchOfferResponse.ProtoReflect.Descriptor instead.
+func (*BatchOfferResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BatchOfferResponse) GetOutcomes() []*OfferOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// What became of one of several offers.
+type OfferOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Either it is in the ledger, or it is not.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*OfferOutcome_Handoff
+	//	*OfferOutcome_Error
+	Outcome       isOfferOutcome_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferOutcome) Reset() {
+	*x = OfferOutcome{}
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferOutcome) ProtoMessage() {}
+
+func (x *OfferOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferOutcome.ProtoReflect.Descriptor instead.
+func (*OfferOutcome) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OfferOutcome) GetOutcome() isOfferOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *OfferOutcome) GetHandoff() *Handoff {
+	if x != nil {
+		if x, ok := x.Outcome.(*OfferOutcome_Handoff); ok {
+			return x.Handoff
+		}
+	}
+	return nil
+}
+
+func (x *OfferOutcome) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Outcome.(*OfferOutcome_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isOfferOutcome_Outcome interface {
+	isOfferOutcome_Outcome()
+}
+
+type OfferOutcome_Handoff struct {
+	// The handoff as the receiver's ledger has it.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3,oneof"`
+}
+
+type OfferOutcome_Error struct {
+	// Why it was not taken in: the error that Offer would have answered.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*OfferOutcome_Handoff) isOfferOutcome_Outcome() {}
+
+func (*OfferOutcome_Error) isOfferOutcome_Outcome() {}
+
 // Takes an offer back.
 type RecallRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -89,7 +324,7 @@ type RecallRequest struct {
 
 func (x *RecallRequest) Reset() {
 	*x = RecallRequest{}
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[1]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -101,7 +336,7 @@ func (x *RecallRequest) String() string {
 func (*RecallRequest) ProtoMessage() {}
 
 func (x *RecallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[1]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -114,7 +349,7 @@ func (x *RecallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecallRequest.ProtoReflect.Descriptor instead.
 func (*RecallRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{1}
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RecallRequest) GetId() string {
@@ -164,7 +399,7 @@ type ListReceivedRequest struct {
 
 func (x *ListReceivedRequest) Reset() {
 	*x = ListReceivedRequest{}
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -176,7 +411,7 @@ func (x *ListReceivedRequest) String() string {
 func (*ListReceivedRequest) ProtoMessage() {}
 
 func (x *ListReceivedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[2]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -189,7 +424,7 @@ func (x *ListReceivedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceivedRequest.ProtoReflect.Descriptor instead.
 func (*ListReceivedRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{2}
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListReceivedRequest) GetPageSize() int32 {
@@ -242,7 +477,7 @@ type ListReceivedResponse struct {
 
 func (x *ListReceivedResponse) Reset() {
 	*x = ListReceivedResponse{}
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +489,7 @@ func (x *ListReceivedResponse) String() string {
 func (*ListReceivedResponse) ProtoMessage() {}
 
 func (x *ListReceivedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[3]
+	mi := &file_tasuki_handoff_v1_receiver_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +502,7 @@ func (x *ListReceivedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReceivedResponse.ProtoReflect.Descriptor instead.
 func (*ListReceivedResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{3}
+	return file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListReceivedResponse) GetHandoffs() []*Handoff {
@@ -295,9 +530,21 @@ var File_tasuki_handoff_v1_receiver_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
 	"\n" +
-	"(tasuki/handoff/v1/receiver_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x19tasuki/type/v1/type.proto\"L\n" +
+	"(tasuki/handoff/v1/receiver_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a\x19tasuki/type/v1/type.proto\"L\n" +
 	"\fOfferRequest\x12<\n" +
-	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffB\x06\xbaH\x03\xc8\x01\x01R\ahandoff\"\x91\x01\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffB\x06\xbaH\x03\xc8\x01\x01R\ahandoff\"X\n" +
+	"\x11BatchOfferRequest\x12C\n" +
+	"\x06offers\x18\x01 \x03(\v2\x1f.tasuki.handoff.v1.BatchedOfferB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x06offers\"w\n" +
+	"\fBatchedOffer\x12<\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffB\x06\xbaH\x03\xc8\x01\x01R\ahandoff\x12)\n" +
+	"\vtraceparent\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\vtraceparent\"Q\n" +
+	"\x12BatchOfferResponse\x12;\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x1f.tasuki.handoff.v1.OfferOutcomeR\boutcomes\"\x84\x01\n" +
+	"\fOfferOutcome\x126\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffH\x00R\ahandoff\x12*\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\x10\n" +
+	"\aoutcome\x12\x05\xbaH\x02\b\x01\"\x91\x01\n" +
 	"\rRecallRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12!\n" +
 	"\aattempt\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aattempt\x12\x1c\n" +
@@ -313,9 +560,11 @@ const file_tasuki_handoff_v1_receiver_service_proto_rawDesc = "" +
 	"\x14ListReceivedResponse\x126\n" +
 	"\bhandoffs\x18\x01 \x03(\v2\x1a.tasuki.handoff.v1.HandoffR\bhandoffs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x123\n" +
-	"\areasons\x18\x03 \x03(\v2\x19.tasuki.handoff.v1.ReasonR\areasons2\x9f\x02\n" +
+	"\areasons\x18\x03 \x03(\v2\x19.tasuki.handoff.v1.ReasonR\areasons2\x82\x03\n" +
 	"\x16HandoffReceiverService\x12L\n" +
-	"\x05Offer\x12\x1f.tasuki.handoff.v1.OfferRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12N\n" +
+	"\x05Offer\x12\x1f.tasuki.handoff.v1.OfferRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12a\n" +
+	"\n" +
+	"BatchOffer\x12$.tasuki.handoff.v1.BatchOfferRequest\x1a%.tasuki.handoff.v1.BatchOfferResponse\"\x06\xaa\xbb\x18\x02\b\x05\x12N\n" +
 	"\x06Recall\x12 .tasuki.handoff.v1.RecallRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"\x06\xaa\xbb\x18\x02\b\x05\x12g\n" +
 	"\fListReceived\x12&.tasuki.handoff.v1.ListReceivedRequest\x1a'.tasuki.handoff.v1.ListReceivedResponse\"\x06\xaa\xbb\x18\x02\b\x05BHZFgithub.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1;handoffv1b\x06proto3"
 
@@ -331,32 +580,44 @@ func file_tasuki_handoff_v1_receiver_service_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_receiver_service_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_receiver_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_tasuki_handoff_v1_receiver_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tasuki_handoff_v1_receiver_service_proto_goTypes = []any{
 	(*OfferRequest)(nil),         // 0: tasuki.handoff.v1.OfferRequest
-	(*RecallRequest)(nil),        // 1: tasuki.handoff.v1.RecallRequest
-	(*ListReceivedRequest)(nil),  // 2: tasuki.handoff.v1.ListReceivedRequest
-	(*ListReceivedResponse)(nil), // 3: tasuki.handoff.v1.ListReceivedResponse
-	(*Handoff)(nil),              // 4: tasuki.handoff.v1.Handoff
-	(*v1.Actor)(nil),             // 5: tasuki.type.v1.Actor
-	(*Reason)(nil),               // 6: tasuki.handoff.v1.Reason
+	(*BatchOfferRequest)(nil),    // 1: tasuki.handoff.v1.BatchOfferRequest
+	(*BatchedOffer)(nil),         // 2: tasuki.handoff.v1.BatchedOffer
+	(*BatchOfferResponse)(nil),   // 3: tasuki.handoff.v1.BatchOfferResponse
+	(*OfferOutcome)(nil),         // 4: tasuki.handoff.v1.OfferOutcome
+	(*RecallRequest)(nil),        // 5: tasuki.handoff.v1.RecallRequest
+	(*ListReceivedRequest)(nil),  // 6: tasuki.handoff.v1.ListReceivedRequest
+	(*ListReceivedResponse)(nil), // 7: tasuki.handoff.v1.ListReceivedResponse
+	(*Handoff)(nil),              // 8: tasuki.handoff.v1.Handoff
+	(*status.Status)(nil),        // 9: google.rpc.Status
+	(*v1.Actor)(nil),             // 10: tasuki.type.v1.Actor
+	(*Reason)(nil),               // 11: tasuki.handoff.v1.Reason
 }
 var file_tasuki_handoff_v1_receiver_service_proto_depIdxs = []int32{
-	4, // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
-	5, // 1: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
-	4, // 2: tasuki.handoff.v1.ListReceivedResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
-	6, // 3: tasuki.handoff.v1.ListReceivedResponse.reasons:type_name -> tasuki.handoff.v1.Reason
-	0, // 4: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
-	1, // 5: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
-	2, // 6: tasuki.handoff.v1.HandoffReceiverService.ListReceived:input_type -> tasuki.handoff.v1.ListReceivedRequest
-	4, // 7: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
-	4, // 8: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
-	3, // 9: tasuki.handoff.v1.HandoffReceiverService.ListReceived:output_type -> tasuki.handoff.v1.ListReceivedResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8,  // 0: tasuki.handoff.v1.OfferRequest.handoff:type_name -> tasuki.handoff.v1.Handoff
+	2,  // 1: tasuki.handoff.v1.BatchOfferRequest.offers:type_name -> tasuki.handoff.v1.BatchedOffer
+	8,  // 2: tasuki.handoff.v1.BatchedOffer.handoff:type_name -> tasuki.handoff.v1.Handoff
+	4,  // 3: tasuki.handoff.v1.BatchOfferResponse.outcomes:type_name -> tasuki.handoff.v1.OfferOutcome
+	8,  // 4: tasuki.handoff.v1.OfferOutcome.handoff:type_name -> tasuki.handoff.v1.Handoff
+	9,  // 5: tasuki.handoff.v1.OfferOutcome.error:type_name -> google.rpc.Status
+	10, // 6: tasuki.handoff.v1.RecallRequest.by:type_name -> tasuki.type.v1.Actor
+	8,  // 7: tasuki.handoff.v1.ListReceivedResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
+	11, // 8: tasuki.handoff.v1.ListReceivedResponse.reasons:type_name -> tasuki.handoff.v1.Reason
+	0,  // 9: tasuki.handoff.v1.HandoffReceiverService.Offer:input_type -> tasuki.handoff.v1.OfferRequest
+	1,  // 10: tasuki.handoff.v1.HandoffReceiverService.BatchOffer:input_type -> tasuki.handoff.v1.BatchOfferRequest
+	5,  // 11: tasuki.handoff.v1.HandoffReceiverService.Recall:input_type -> tasuki.handoff.v1.RecallRequest
+	6,  // 12: tasuki.handoff.v1.HandoffReceiverService.ListReceived:input_type -> tasuki.handoff.v1.ListReceivedRequest
+	8,  // 13: tasuki.handoff.v1.HandoffReceiverService.Offer:output_type -> tasuki.handoff.v1.Handoff
+	3,  // 14: tasuki.handoff.v1.HandoffReceiverService.BatchOffer:output_type -> tasuki.handoff.v1.BatchOfferResponse
+	8,  // 15: tasuki.handoff.v1.HandoffReceiverService.Recall:output_type -> tasuki.handoff.v1.Handoff
+	7,  // 16: tasuki.handoff.v1.HandoffReceiverService.ListReceived:output_type -> tasuki.handoff.v1.ListReceivedResponse
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_receiver_service_proto_init() }
@@ -365,13 +626,17 @@ func file_tasuki_handoff_v1_receiver_service_proto_init() {
 		return
 	}
 	file_tasuki_handoff_v1_handoff_proto_init()
+	file_tasuki_handoff_v1_receiver_service_proto_msgTypes[4].OneofWrappers = []any{
+		(*OfferOutcome_Handoff)(nil),
+		(*OfferOutcome_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_receiver_service_proto_rawDesc), len(file_tasuki_handoff_v1_receiver_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	HandoffReceiverService_Offer_FullMethodName        = "/tasuki.handoff.v1.HandoffReceiverService/Offer"
+	HandoffReceiverService_BatchOffer_FullMethodName   = "/tasuki.handoff.v1.HandoffReceiverService/BatchOffer"
 	HandoffReceiverService_Recall_FullMethodName       = "/tasuki.handoff.v1.HandoffReceiverService/Recall"
 	HandoffReceiverService_ListReceived_FullMethodName = "/tasuki.handoff.v1.HandoffReceiverService/ListReceived"
 )
@@ -35,6 +36,8 @@ type HandoffReceiverServiceClient interface {
 	// Puts an offer into the receiver's ledger. Safe to repeat: the same handoff and attempt has no second effect and
 	// gets the same answer. An offer that lacks what its kind cannot do without is refused with `PAYLOAD_INCOMPLETE`.
 	Offer(ctx context.Context, in *OfferRequest, opts ...grpc.CallOption) (*Handoff, error)
+	// Puts several offers into the ledger, as Offer does each: one that is refused does not hold up the others. Safe to repeat.
+	BatchOffer(ctx context.Context, in *BatchOfferRequest, opts ...grpc.CallOption) (*BatchOfferResponse, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*Handoff, error)
 	// Lists what a sender's handoffs look like in this ledger, by id, without payloads: what the sender compares its own
@@ -54,6 +57,16 @@ func (c *handoffReceiverServiceClient) Offer(ctx context.Context, in *OfferReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Handoff)
 	err := c.cc.Invoke(ctx, HandoffReceiverService_Offer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffReceiverServiceClient) BatchOffer(ctx context.Context, in *BatchOfferRequest, opts ...grpc.CallOption) (*BatchOfferResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchOfferResponse)
+	err := c.cc.Invoke(ctx, HandoffReceiverService_BatchOffer_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +102,8 @@ type HandoffReceiverServiceServer interface {
 	// Puts an offer into the receiver's ledger. Safe to repeat: the same handoff and attempt has no second effect and
 	// gets the same answer. An offer that lacks what its kind cannot do without is refused with `PAYLOAD_INCOMPLETE`.
 	Offer(context.Context, *OfferRequest) (*Handoff, error)
+	// Puts several offers into the ledger, as Offer does each: one that is refused does not hold up the others. Safe to repeat.
+	BatchOffer(context.Context, *BatchOfferRequest) (*BatchOfferResponse, error)
 	// Takes an offer back. Fails with `DECISION_TAKEN` when the receiver has decided already. Safe to repeat.
 	Recall(context.Context, *RecallRequest) (*Handoff, error)
 	// Lists what a sender's handoffs look like in this ledger, by id, without payloads: what the sender compares its own
@@ -106,6 +121,9 @@ type UnimplementedHandoffReceiverServiceServer struct{}
 
 func (UnimplementedHandoffReceiverServiceServer) Offer(context.Context, *OfferRequest) (*Handoff, error) {
 	return nil, status.Error(codes.Unimplemented, "method Offer not implemented")
+}
+func (UnimplementedHandoffReceiverServiceServer) BatchOffer(context.Context, *BatchOfferRequest) (*BatchOfferResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchOffer not implemented")
 }
 func (UnimplementedHandoffReceiverServiceServer) Recall(context.Context, *RecallRequest) (*Handoff, error) {
 	return nil, status.Error(codes.Unimplemented, "method Recall not implemented")
@@ -149,6 +167,24 @@ func _HandoffReceiverService_Offer_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HandoffReceiverServiceServer).Offer(ctx, req.(*OfferRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffReceiverService_BatchOffer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchOfferRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffReceiverServiceServer).BatchOffer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffReceiverService_BatchOffer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffReceiverServiceServer).BatchOffer(ctx, req.(*BatchOfferRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -199,6 +235,10 @@ var HandoffReceiverService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Offer",
 			Handler:    _HandoffReceiverService_Offer_Handler,
+		},
+		{
+			MethodName: "BatchOffer",
+			Handler:    _HandoffReceiverService_BatchOffer_Handler,
 		},
 		{
 			MethodName: "Recall",

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 )
@@ -60,6 +61,11 @@ func (w *World) execute(r *request) (answer any, err error) {
 		return nil, errLost
 	}
 	if w.plant.Request != nil {
+		if batch, ok := r.args.(*handoffv1.BatchOfferRequest); ok {
+			for _, o := range batch.GetOffers() {
+				w.plant.Request(&handoffv1.OfferRequest{Handoff: o.GetHandoff()})
+			}
+		}
 		w.plant.Request(r.args)
 	}
 	by := access.Actor{Kind: access.KindService, ID: "service:" + r.from.name().String()}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -65,7 +66,7 @@ func (p *process) start() {
 	log := event.NewLog(p.db, p.clock)
 	j := jobs.New(p.db, jobs.Config{Logger: quiet})
 	p.engine = handoff.New(handoff.Config{
-		Department: p.name(), DB: p.db, Clock: p.clock, Events: log, Jobs: j, Logger: quiet,
+		Department: p.name(), DB: p.db, Clock: p.clock, Events: log, Jobs: j, Logger: quiet, Together: p.together,
 	})
 	p.jobs = jobs.ByHand(j)
 	for _, r := range routes {
@@ -90,6 +91,12 @@ func (p *process) start() {
 		p.subs.Subscribe(s)
 		p.sources = append(p.sources, s.Name)
 	}
+}
+
+// together lets a delivery take along whatever else there is, as those are that wait for one another. What is not on its way
+// stays where it is.
+func (p *process) together(id string) []string {
+	return slices.DeleteFunc(slices.Clone(p.w.handoffs), func(other string) bool { return other == id })
 }
 
 func (p *process) kind(r route) handoff.KindConfig {
