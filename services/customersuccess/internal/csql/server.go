@@ -55,12 +55,9 @@ func (s *Server) full(ctx context.Context, tx store.Tx, c *Csql) (*pb.Csql, erro
 // ListCsqls implements CsqlService.
 func (s *Server) ListCsqls(ctx context.Context, req *pb.ListCsqlsRequest) (*pb.ListCsqlsResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	var from After
-	var after *After
-	if more, err := query.Decode(req.GetPageToken(), &from.CreatedAt, &from.ID); err != nil {
+	after, err := query.After(req.GetPageToken())
+	if err != nil {
 		return nil, err
-	} else if more {
-		after = &from
 	}
 	f := Filter{CustomerID: req.GetCustomerId(), Owner: req.GetOwner(), HandoffID: req.GetHandoffId()}
 	for _, state := range req.GetStates() {

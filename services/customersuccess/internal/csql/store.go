@@ -3,7 +3,6 @@ package csql
 import (
 	"context"
 	"errors"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -127,14 +127,8 @@ type Filter struct {
 	CustomerID, Owner, Type, HandoffID string
 }
 
-// After is where a list goes on: behind the expansion with this time and id.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit expansions, newest first.
-func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Csql, error) {
+func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*Csql, error) {
 	var w store.Where
 	w.In(tx.Dialect(), "state", f.States)
 	if f.CustomerID != "" {
@@ -150,7 +144,7 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, l
 		w.And(`handoff_id = ?`, f.HandoffID)
 	}
 	if after != nil {
-		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.At, after.ID)
 	}
 	sql, args := w.Select(`SELECT `+columns+` FROM csqls`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := tx.Query(ctx, sql, args...)

@@ -61,7 +61,7 @@ func (s *Server) full(ctx context.Context, tx store.Tx, c *Customer) (*pb.Custom
 // ListCustomers implements CustomerService.
 func (s *Server) ListCustomers(ctx context.Context, req *pb.ListCustomersRequest) (*pb.ListCustomersResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	after, err := afterToken(query, req.GetPageToken())
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (s *Server) ListCustomers(ctx context.Context, req *pb.ListCustomersRequest
 // ListSubscriptions implements CustomerService.
 func (s *Server) ListSubscriptions(ctx context.Context, req *pb.ListSubscriptionsRequest) (*pb.ListSubscriptionsResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	after, err := afterToken(query, req.GetPageToken())
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Server) ListSubscriptions(ctx context.Context, req *pb.ListSubscription
 // ListMrrMovements implements CustomerService.
 func (s *Server) ListMrrMovements(ctx context.Context, req *pb.ListMrrMovementsRequest) (*pb.ListMrrMovementsResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	after, err := afterToken(query, req.GetPageToken())
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -147,15 +147,6 @@ func (s *Server) ListMrrMovements(ctx context.Context, req *pb.ListMrrMovementsR
 		}
 		return res, nil
 	})
-}
-
-func afterToken(query page.Query, token string) (*subscription.After, error) {
-	var after subscription.After
-	more, err := query.Decode(token, &after.CreatedAt, &after.ID)
-	if err != nil || !more {
-		return nil, err
-	}
-	return &after, nil
 }
 
 // short are enum values as tables hold them: their names without the prefix.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tasuki-project/tasuki/services/customersuccess/internal/subscription"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -153,7 +153,7 @@ type Filter struct {
 }
 
 // List reads at most limit customers, newest first.
-func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *subscription.After, limit int) ([]*Customer, error) {
+func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*Customer, error) {
 	var w store.Where
 	w.In(tx.Dialect(), "state", f.States)
 	if f.Tier != "" {
@@ -173,7 +173,7 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *subscrip
 		w.And(`(journey_id = ? OR id IN (SELECT customer_id FROM handover_documents WHERE journey_id = ?))`, f.JourneyID, f.JourneyID)
 	}
 	if after != nil {
-		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.At, after.ID)
 	}
 	sql, args := w.Select(`SELECT `+columns+` FROM customers`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := tx.Query(ctx, sql, args...)

@@ -26,12 +26,9 @@ type listRequest interface {
 // listed reads a page of records of one type, newest first.
 func listed[M proto.Message](ctx context.Context, s *Server, req listRequest, t Type, kinds int64) (list []M, next string, err error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	var from After
-	var after *After
-	if more, err := query.Decode(req.GetPageToken(), &from.At, &from.ID); err != nil {
+	after, err := query.After(req.GetPageToken())
+	if err != nil {
 		return nil, "", err
-	} else if more {
-		after = &from
 	}
 	f := Filter{Type: t, CustomerID: req.GetCustomerId(), Kinds: kinds, From: moment(req.GetFromTime()), Before: moment(req.GetBeforeTime())}
 	rows, err := store.Read(ctx, s.db, func(tx store.Tx) ([]row, error) { return selectRows(ctx, tx, f, after, limit+1) })

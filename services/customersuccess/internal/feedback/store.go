@@ -12,6 +12,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/customersuccess/internal/customer"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -89,12 +90,6 @@ type Filter struct {
 	From, Before *time.Time
 }
 
-// After is where a list goes on: behind the record with this time and id.
-type After struct {
-	At time.Time
-	ID string
-}
-
 // row is a record as lists read it.
 type row struct {
 	ID     string
@@ -103,7 +98,7 @@ type row struct {
 }
 
 // selectRows reads at most limit records, newest first. Of a rating only the last revision counts.
-func selectRows(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]row, error) {
+func selectRows(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]row, error) {
 	var w store.Where
 	w.And(`r.type = ?`, string(f.Type))
 	if f.Type == HandoverQuality {

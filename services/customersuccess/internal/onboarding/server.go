@@ -63,12 +63,9 @@ func (s *Server) full(ctx context.Context, tx store.Tx, p *Plan) (*pb.Onboarding
 // ListOnboardingPlans implements OnboardingService.
 func (s *Server) ListOnboardingPlans(ctx context.Context, req *pb.ListOnboardingPlansRequest) (*pb.ListOnboardingPlansResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	var from After
-	var after *After
-	if more, err := query.Decode(req.GetPageToken(), &from.CreatedAt, &from.ID); err != nil {
+	after, err := query.After(req.GetPageToken())
+	if err != nil {
 		return nil, err
-	} else if more {
-		after = &from
 	}
 	f := Filter{CustomerID: req.GetCustomerId()}
 	for _, state := range req.GetStates() {

@@ -13,6 +13,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/history"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -162,14 +163,8 @@ type Filter struct {
 	OverdueOn civil.Date
 }
 
-// After is where a list goes on: behind the plan with this time and id.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit plans, newest first.
-func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Plan, error) {
+func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*Plan, error) {
 	var w store.Where
 	if f.CustomerID != "" {
 		w.And(`customer_id = ?`, f.CustomerID)
@@ -179,7 +174,7 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, l
 		w.And(`next_due <> '' AND next_due < ?`, string(f.OverdueOn))
 	}
 	if after != nil {
-		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.At, after.ID)
 	}
 	sql, args := w.Select(`SELECT `+columns+` FROM onboarding_plans`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	return s.selectAll(ctx, tx, sql, args...)

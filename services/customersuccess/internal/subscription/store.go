@@ -2,10 +2,10 @@ package subscription
 
 import (
 	"context"
-	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/civil"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -48,14 +48,8 @@ func Load(ctx context.Context, tx store.Tx, customerID string) (*Book, error) {
 	return &Book{Subscriptions: list}, nil
 }
 
-// After is where a list goes on: behind the row with this time and id.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit subscriptions of a customer, newest first; states empty means all.
-func List(ctx context.Context, tx store.Tx, customerID string, states []string, after *After, limit int) ([]*Subscription, error) {
+func List(ctx context.Context, tx store.Tx, customerID string, states []string, after *page.After, limit int) ([]*Subscription, error) {
 	var w store.Where
 	w.And(`customer_id = ?`, customerID)
 	w.In(tx.Dialect(), "state", states)
@@ -64,9 +58,9 @@ func List(ctx context.Context, tx store.Tx, customerID string, states []string, 
 	return selectAll(ctx, tx, sql, args...)
 }
 
-func past(w *store.Where, after *After) {
+func past(w *store.Where, after *page.After) {
 	if after != nil {
-		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.At, after.ID)
 	}
 }
 
@@ -131,7 +125,7 @@ type MovementFilter struct {
 }
 
 // Movements reads at most limit lines of the ledger, newest first.
-func Movements(ctx context.Context, tx store.Tx, f MovementFilter, after *After, limit int) ([]Movement, error) {
+func Movements(ctx context.Context, tx store.Tx, f MovementFilter, after *page.After, limit int) ([]Movement, error) {
 	var w store.Where
 	if f.CustomerID != "" {
 		w.And(`customer_id = ?`, f.CustomerID)

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"time"
 
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
@@ -67,15 +66,9 @@ func (s *Server) ListAccounts(ctx context.Context, req *fieldsalesv1.ListAccount
 		filter.Domain = domain
 	}
 	query := page.Bind(req)
-	var after *After
-	var at time.Time
-	var id string
-	more, err := query.Decode(req.GetPageToken(), &at, &id)
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
-	}
-	if more {
-		after = &After{CreatedAt: at, ID: id}
 	}
 	limit := page.Limit(req.GetPageSize())
 	return store.Read(ctx, s.DB, func(tx store.Tx) (*fieldsalesv1.ListAccountsResponse, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
@@ -125,14 +126,8 @@ type Filter struct {
 	Owner          string
 }
 
-// After is where a list goes on: behind the account with this time and id.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit accounts, the newest first.
-func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Account, error) {
+func List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*Account, error) {
 	var w store.Where
 	if f.Domain != "" {
 		w.And("domain = ?", f.Domain)
@@ -147,7 +142,7 @@ func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) (
 		w.And("owner = ?", f.Owner)
 	}
 	if after != nil {
-		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+		w.And("(created_at, id) < (?, ?)", after.At, after.ID)
 	}
 	sql, args := w.Select(`SELECT `+columns+` FROM accounts`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)

@@ -2,8 +2,8 @@ package opportunity
 
 import (
 	"context"
-	"time"
 
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -13,14 +13,8 @@ type Filter struct {
 	Stage, Owner, AccountID, JourneyID string
 }
 
-// After is where a list goes on: behind the deal with this time and id.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit deals, the newest first.
-func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*Opportunity, error) {
+func List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*Opportunity, error) {
 	var w store.Where
 	w.In(tx.Dialect(), "state", f.States)
 	if f.Stage != "" {
@@ -37,7 +31,7 @@ func List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) (
 		w.And("journey_id = ?", f.JourneyID)
 	}
 	if after != nil {
-		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+		w.And("(created_at, id) < (?, ?)", after.At, after.ID)
 	}
 	sql, args := w.Select(selected, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)

@@ -2,7 +2,6 @@ package opportunity
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/genproto/googleapis/type/date"
 	moneypb "google.golang.org/genproto/googleapis/type/money"
@@ -115,15 +114,9 @@ func (s *Server) ListOpportunities(ctx context.Context, req *fieldsalesv1.ListOp
 		filter.States = append(filter.States, stateOf(st))
 	}
 	query := page.Bind(req)
-	var after *After
-	var at time.Time
-	var id string
-	more, err := query.Decode(req.GetPageToken(), &at, &id)
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
-	}
-	if more {
-		after = &After{CreatedAt: at, ID: id}
 	}
 	limit := page.Limit(req.GetPageSize())
 	return store.Read(ctx, s.DB, func(tx store.Tx) (*fieldsalesv1.ListOpportunitiesResponse, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -35,18 +36,12 @@ func Insert(tx store.Tx, a Activity) {
 		a.OccurredAt, string(a.Actor.Kind), a.Actor.ID, a.Actor.Name, a.CreatedAt)
 }
 
-// After is where a list goes on: behind the activity with this time and id. Nil begins with the last recorded one.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit activities of a work item, the last recorded first.
-func List(ctx context.Context, tx store.Tx, workItemID string, after *After, limit int) ([]Activity, error) {
+func List(ctx context.Context, tx store.Tx, workItemID string, after *page.After, limit int) ([]Activity, error) {
 	var w store.Where
 	w.And(`work_item_id = ?`, workItemID)
 	if after != nil {
-		w.And(`(created_at, id) < (?, ?)`, after.CreatedAt, after.ID)
+		w.And(`(created_at, id) < (?, ?)`, after.At, after.ID)
 	}
 	sql, args := w.Select(`SELECT `+columns+` FROM activities`, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -15,14 +16,8 @@ type Filter struct {
 	OverdueAt *time.Time
 }
 
-// After is where a list goes on: behind the work item with this time and id. Nil begins with the newest.
-type After struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // List reads at most limit work items, newest first.
-func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, limit int) ([]*WorkItem, error) {
+func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *page.After, limit int) ([]*WorkItem, error) {
 	var w store.Where
 	for _, eq := range []struct{ column, value string }{
 		{"assignee", f.Assignee}, {"queue", f.Queue}, {"journey_id", f.JourneyID}, {"mail", f.Mail},
@@ -40,7 +35,7 @@ func (s *Store) List(ctx context.Context, tx store.Tx, f Filter, after *After, l
 		w.And("next_action_at < ?", *f.OverdueAt)
 	}
 	if after != nil {
-		w.And("(created_at, id) < (?, ?)", after.CreatedAt, after.ID)
+		w.And("(created_at, id) < (?, ?)", after.At, after.ID)
 	}
 	sql, args := w.Select(selected, `ORDER BY created_at DESC, id DESC LIMIT ?`, limit)
 	rows, err := store.Select[row](ctx, tx, sql, args...)

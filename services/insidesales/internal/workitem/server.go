@@ -97,8 +97,7 @@ func (s *Server) GetWorkItem(ctx context.Context, req *pb.GetWorkItemRequest) (*
 // ListWorkItems implements WorkItemService.
 func (s *Server) ListWorkItems(ctx context.Context, req *pb.ListWorkItemsRequest) (*pb.ListWorkItemsResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	var after After
-	more, err := query.Decode(req.GetPageToken(), &after.CreatedAt, &after.ID)
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +110,8 @@ func (s *Server) ListWorkItems(ctx context.Context, req *pb.ListWorkItemsRequest
 		now := s.clock.Now()
 		filter.OverdueAt = &now
 	}
-	from := &after
-	if !more {
-		from = nil
-	}
 	return store.Read(ctx, s.db, func(tx store.Tx) (*pb.ListWorkItemsResponse, error) {
-		rows, err := s.items.List(ctx, tx, filter, from, limit+1)
+		rows, err := s.items.List(ctx, tx, filter, after, limit+1)
 		if err != nil {
 			return nil, err
 		}

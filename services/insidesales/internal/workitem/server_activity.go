@@ -81,20 +81,15 @@ func firstTouchNote(a activity.Activity) string {
 // ListActivities implements WorkItemService.
 func (s *Server) ListActivities(ctx context.Context, req *pb.ListActivitiesRequest) (*pb.ListActivitiesResponse, error) {
 	query, limit := page.Bind(req), page.Limit(req.GetPageSize())
-	var after activity.After
-	more, err := query.Decode(req.GetPageToken(), &after.CreatedAt, &after.ID)
+	after, err := query.After(req.GetPageToken())
 	if err != nil {
 		return nil, err
-	}
-	from := &after
-	if !more {
-		from = nil
 	}
 	return store.Read(ctx, s.db, func(tx store.Tx) (*pb.ListActivitiesResponse, error) {
 		if _, err := s.items.Get(ctx, tx, req.GetWorkItemId()); err != nil {
 			return nil, err
 		}
-		rows, err := activity.List(ctx, tx, req.GetWorkItemId(), from, limit+1)
+		rows, err := activity.List(ctx, tx, req.GetWorkItemId(), after, limit+1)
 		if err != nil {
 			return nil, err
 		}

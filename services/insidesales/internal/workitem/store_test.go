@@ -16,6 +16,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/page"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
@@ -236,7 +237,7 @@ func TestListPagesAndFilters(t *testing.T) {
 				c.Advance(time.Second)
 			}
 		}
-		list := func(f Filter, after *After, limit int) []string {
+		list := func(f Filter, after *page.After, limit int) []string {
 			t.Helper()
 			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) {
 				return items.List(ctx, tx, f, after, limit)
@@ -251,7 +252,7 @@ func TestListPagesAndFilters(t *testing.T) {
 			t.Error(d)
 		}
 		var paged []string
-		var after *After
+		var after *page.After
 		for {
 			rows := read(t, db, func(ctx context.Context, tx store.Tx) ([]*WorkItem, error) {
 				return items.List(ctx, tx, Filter{}, after, 2)
@@ -261,7 +262,7 @@ func TestListPagesAndFilters(t *testing.T) {
 			}
 			for _, w := range rows {
 				paged = append(paged, w.ID)
-				after = &After{w.CreatedAt, w.ID}
+				after = &page.After{At: w.CreatedAt, ID: w.ID}
 			}
 		}
 		if d := cmp.Diff(ids, paged); d != "" {

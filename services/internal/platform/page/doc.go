@@ -3,9 +3,7 @@
 // they were made for. They are neither secret nor signed: a token only positions a query that the caller may run anyway.
 //
 //	query := page.Bind(req) // all of the request but page_size and page_token
-//	var at time.Time
-//	var id string
-//	more, err := query.Decode(req.PageToken, &at, &id)     // more is false on the first page
-//	rows := … WHERE NOT $more OR (created_at, id) < ($at, $id) ORDER BY created_at DESC, id DESC LIMIT $limit + 1
+//	after, err := query.After(req.PageToken) // nil on the first page
+//	rows := … WHERE (created_at, id) < ($at, $id) ORDER BY created_at DESC, id DESC LIMIT $limit + 1
 //	leads, next := page.Cut(rows, limit, func(last Lead) string { return query.Encode(last.CreatedAt, last.ID) })
 package page

@@ -130,6 +130,21 @@ func (q Query) Encode(values ...any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// After is where a list goes on that shows the newest rows first: behind the row with this time and id.
+type After struct {
+	At time.Time
+	ID string
+}
+
+// After reads a token of Encode(at, id); nil is the first page. Errors match ErrToken.
+func (q Query) After(token string) (*After, error) {
+	var a After
+	if more, err := q.Decode(token, &a.At, &a.ID); err != nil || !more {
+		return nil, err
+	}
+	return &a, nil
+}
+
 // Decode reads a token of this query into *string, *int64, *bool and *time.Time, in the order of Encode. It reports false,
 // and leaves the destinations alone, for the empty token of the first page. Errors match ErrToken; then, too, nothing is set.
 func (q Query) Decode(token string, dest ...any) (more bool, err error) {

@@ -61,6 +61,22 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+func TestAfter(t *testing.T) {
+	query := page.Of("leads")
+	if got, err := query.After(""); got != nil || err != nil {
+		t.Errorf("the first page is after %v, %v", got, err)
+	}
+	got, err := query.After(query.Encode(at, "x"))
+	if err != nil || !got.At.Equal(at) || got.ID != "x" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, token := range []string{"!", query.Encode("x"), query.Encode("x", at), page.Of("people").Encode(at, "x")} {
+		if got, err := query.After(token); got != nil || !errors.Is(err, page.ErrToken) {
+			t.Errorf("%q gives %v, %v", token, got, err)
+		}
+	}
+}
+
 func TestTokenOfAnotherQuery(t *testing.T) {
 	token := page.Of("leads", "state=NEW", "created_at").Encode(at, "id")
 	for _, other := range []page.Query{
