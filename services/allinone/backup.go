@@ -152,11 +152,11 @@ func (c *restoreCmd) sayNext(out io.Writer, m *backup.Manifest, parts []backup.P
 	if c.DSN != "" {
 		where += " --dsn …"
 	}
-	text := fmt.Sprintf(`%s are back as they were at %s.
+	text := fmt.Sprintf(`Back as at %s: %s.
 Next:
   tasuki up %s        or the programs of the departments
   tasuki reconcile --data %s    compares the ledgers of all departments
-`, partNames(parts), m.TakenAt.Format(time.RFC3339), where, c.Data)
+`, m.TakenAt.Format(time.RFC3339), partNames(parts), where, c.Data)
 	if len(c.Only) > 0 {
 		text += "The other departments know more than these do now: docs/backup.md says what to do about it.\n"
 	}
