@@ -113,9 +113,16 @@ e2e-containers: build $(BIN)/testcount ## run the scenarios over the images, kil
 chart: $(BIN)/testcount ## lint and render the Helm chart, and check what it makes
 	@GOWORK=off $(BIN)/testcount -modules e2e/kube $(TESTCOUNT) -- -count=1 ./chart
 
-# Needs KUBECONFIG, helm, kubectl, and the images on the nodes or a command that brings them there.
+.PHONY: e2e-issuer
+e2e-issuer: ## build the image of the OpenID Connect issuer that e2e-kube signs people in with; IMAGE_PREFIX=tasuki/ IMAGE_TAG=dev
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cp e2e/kube/issuer/Dockerfile "$$dir/"; \
+	cd e2e/kube && GOWORK=off CGO_ENABLED=0 GOOS=$$(docker version --format '{{.Server.Os}}') GOARCH=$$(docker version --format '{{.Server.Arch}}') \
+	  go build -trimpath -ldflags '-s -w' -o "$$dir/issuer" ./issuer && \
+	docker build -q -t "$(or $(IMAGE_PREFIX),tasuki/)e2e-issuer:$(or $(IMAGE_TAG),dev)" "$$dir"
+
+# Needs KUBECONFIG, helm, kubectl, and the images (make images previous-images e2e-issuer) on the nodes or a command that brings them there.
 .PHONY: e2e-kube
-e2e-kube: build $(BIN)/testcount ## install the chart on a cluster, restart, scale, delete pods, upgrade, uninstall; TASUKI_KUBE_LOAD=command
+e2e-kube: build $(BIN)/testcount ## install the chart on a cluster, upgrade, restart, scale, delete pods, sign in, uninstall; TASUKI_KUBE_LOAD=command
 	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/kube $(TESTCOUNT) -- -count=1 -timeout 25m .
 
 .PHONY: bench

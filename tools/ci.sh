@@ -59,7 +59,7 @@ on_cluster() (
     eval "$settings"
     export TASUKI_KUBE_LOAD=$scripts/kube-load
   fi
-  make e2e-kube
+  make previous-images e2e-issuer e2e-kube
 )
 
 stage tools 'make tools' make tools
@@ -88,7 +88,7 @@ else
   summary+=('chart: not run, because helm or kubeconform is not there')
 fi
 if [ -n "${KUBECONFIG:-}" ] || [ -x "$scripts/kube-up" ] || [ "${CI:-}" = true ]; then
-  stage kube 'make e2e-kube, with KUBECONFIG and TASUKI_KUBE_LOAD' on_cluster
+  stage kube 'make previous-images e2e-issuer e2e-kube, with KUBECONFIG and TASUKI_KUBE_LOAD' on_cluster
 else
   summary+=('kube: not run, because KUBECONFIG names no cluster')
 fi

@@ -49,13 +49,8 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal("needs a cluster: set KUBECONFIG, and TASUKI_KUBE_LOAD to a command that brings images to its nodes")
 	}
 	c := &cluster{t: t, namespace: "tasuki-e2e-" + uuid.NewString()[:8]}
-	if load := os.Getenv("TASUKI_KUBE_LOAD"); load != "" {
-		images := []string{postgresImage()}
-		for _, p := range programs {
-			images = append(images, setting("TASUKI_IMAGE_PREFIX", "tasuki/")+p+":"+setting("TASUKI_IMAGE_TAG", "dev"))
-		}
-		c.must(load, images...)
-	}
+	c.bring(postgresImage())
+	c.bring(now.images()...)
 	c.must("kubectl", "create", "namespace", c.namespace)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -66,6 +61,14 @@ func newCluster(t *testing.T) *cluster {
 		}
 	})
 	return c
+}
+
+// bring copies images to the nodes, where there is a command for it.
+func (c *cluster) bring(images ...string) {
+	c.t.Helper()
+	if load := os.Getenv("TASUKI_KUBE_LOAD"); load != "" {
+		c.must(load, images...)
+	}
 }
 
 // try runs a command and returns what it printed. It works in cleanups, too.
@@ -96,6 +99,16 @@ func (c *cluster) kubectl(args ...string) string {
 	return c.must("kubectl", append([]string{"--namespace", c.namespace}, args...)...)
 }
 
+// apply makes what a manifest says.
+func (c *cluster) apply(manifest string) {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "manifest.yaml")
+	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.kubectl("apply", "--filename="+file)
+}
+
 // explain logs what is there when a test has failed.
 func (c *cluster) explain() {
 	for _, args := range [][]string{
@@ -108,22 +121,13 @@ func (c *cluster) explain() {
 	}
 }
 
-// previous packages the chart as the version before: there is no released one yet, so its templates are those of today, and
-// what differs are the versions in labels, by which every pod is replaced.
-func (c *cluster) previous() string {
-	c.t.Helper()
-	dir := c.t.TempDir()
-	c.must("helm", "package", chartDir, "--version", "0.0.9", "--app-version", "0.0.9", "--destination", dir)
-	return filepath.Join(dir, "tasuki-0.0.9.tgz")
-}
-
-// helm installs or upgrades the release from a chart as people do who try it, and waits until all of it is ready.
-func (c *cluster) helm(command, chart string, set ...string) time.Duration {
+// helm installs or upgrades the release as people do who try it, and waits until all of it is ready.
+func (c *cluster) helm(command string, v version, set ...string) time.Duration {
 	c.t.Helper()
 	args := []string{
-		command, release, chart, "--namespace", c.namespace, "--wait", "--timeout=5m",
-		"--values", chartDir + "/ci/trial-values.yaml",
-		"--set", "image.prefix=" + setting("TASUKI_IMAGE_PREFIX", "tasuki/"), "--set", "image.tag=" + setting("TASUKI_IMAGE_TAG", "dev"),
+		command, release, v.chart, "--namespace", c.namespace, "--wait", "--timeout=5m",
+		"--values", v.values,
+		"--set", "image.prefix=" + setting("TASUKI_IMAGE_PREFIX", "tasuki/"), "--set", "image.tag=" + v.tag,
 		"--set", "postgresql.image=" + postgresImage(), "--set", "gateway.service.type=NodePort",
 	}
 	for _, s := range set {

@@ -4,35 +4,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
 	"github.com/tasuki-project/tasuki/e2e/scenario"
-	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
-	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
-	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 )
 
 // TestKube is the life of a release, in order. Every part takes over what the one before has left.
 func TestKube(t *testing.T) {
 	c := newCluster(t)
-	previous := c.previous()
-	t.Logf("from nothing to ready: %v", c.helm("install", previous, "telemetry.metrics=true").Round(100*time.Millisecond))
+	before := c.previous()
+	c.bring(before.images()...)
+	c.helm("install", before, "telemetry.metrics=true")
 	c.enter()
-	if !t.Run("idle pods are small", func(t *testing.T) { c.in(t).idle() }) {
-		return // the cluster does not work
-	}
 	for _, part := range []struct {
 		name string
 		run  func(*cluster)
 	}{
+		{"departments of two versions", (*cluster).mixDepartments},
+		{"replicas of two versions", (*cluster).mixReplicas},
 		{"upgrade from the version before", (*cluster).upgrade},
+		{"back to the version before, and here again", (*cluster).rollback},
 		{"rolling restart of everything", (*cluster).restart},
 		{"three replicas and back", (*cluster).scale},
 		{"pods are deleted at random", (*cluster).deletePods},
@@ -91,35 +85,6 @@ func (c *cluster) idle() {
 	})
 }
 
-func (c *cluster) upgrade() {
-	before := c.pods(programs...)
-	l := scenario.StartLoad(c.t, c.house, false)
-	l.More()
-	took := c.helm("upgrade", chartDir, "telemetry.metrics=true")
-	c.rolledOut()
-	c.t.Logf("upgraded in %v", took.Round(100*time.Millisecond))
-	c.gone(before)
-	l.More()
-	l.End("upgrade")
-	if old := c.kubectl("get", "pods", "--selector=app.kubernetes.io/version=0.0.9", "--output=name"); old != "" {
-		c.t.Errorf("still of the version before: %s", old)
-	}
-}
-
-// gone waits until pods have ended.
-func (c *cluster) gone(before []pod) {
-	c.t.Helper()
-	house.Await(c.t, "the pods of before are gone", func() error {
-		now := strings.Fields(c.kubectl("get", "pods", "--output=name"))
-		for _, old := range before {
-			if slices.Contains(now, "pod/"+old.Metadata.Name) {
-				return fmt.Errorf("%s is there", old.Metadata.Name)
-			}
-		}
-		return nil
-	})
-}
-
 // restart replaces the pods of all services at the same time.
 func (c *cluster) restart() {
 	before := c.pods(programs...)
@@ -135,8 +100,6 @@ func (c *cluster) restart() {
 	l.End("rolling restart")
 }
 
-var calls = regexp.MustCompile(`(?m)^rpc_server_call_duration_seconds_count\{[^}]*ListHandoffs[^}]*\} (\d+)`)
-
 // scale gives inside sales three replicas, looks whether callers use all of them, and takes them back.
 func (c *cluster) scale() {
 	l := scenario.StartLoad(c.t, c.house, false)
@@ -146,23 +109,7 @@ func (c *cluster) scale() {
 	// Callers find new replicas when they connect anew: by themselves within half an hour, here by a restart of the gateway.
 	c.kubectl("rollout", "restart", "deployment/"+release+"-gateway")
 	c.rolledOut()
-	house.Await(c.t, "all three are asked", func() error {
-		pods := c.pods("insidesales")
-		if len(pods) != 3 {
-			return fmt.Errorf("%d pods", len(pods))
-		}
-		for _, p := range pods {
-			text := c.must("kubectl", "get", "--raw", "/api/v1/namespaces/"+c.namespace+"/pods/"+p.Metadata.Name+":9464/proxy/metrics")
-			m := calls.FindStringSubmatch(text)
-			if m == nil {
-				return fmt.Errorf("%s was not asked", p.Metadata.Name)
-			}
-			if n, err := strconv.Atoi(m[1]); err != nil || n < 5 {
-				return fmt.Errorf("%s was asked %s times", p.Metadata.Name, m[1])
-			}
-		}
-		return nil
-	})
+	c.allAsked("insidesales", 3)
 	c.kubectl("scale", "deployment/"+release+"-insidesales", "--replicas=1")
 	house.Await(c.t, "one replica is left", func() error {
 		if n := strings.Count(c.kubectl("get", "pods", "--output=name"), "insidesales"); n != 1 {
@@ -198,14 +145,7 @@ func (c *cluster) deletePods() {
 // relay takes one lead to an onboarded customer, and compares the books of everything so far.
 func (c *cluster) relay() {
 	r := scenario.NewRelay(c.t, c.house)
-	lead := r.Capture("kube")
-	r.ToMeeting(lead)
-	opportunity := r.ToOpportunity(lead.GetJourneyId())
-	r.ToVerbal(opportunity)
-	r.Field.Must(c.t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", scenario.WinRequest(), &fieldsalesv1.Opportunity{})
-	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	r.Onboard(scenario.Subject(c.t, handover.GetReceiverSubject(), "customer"))
-	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
+	r.Begin("kube").To(scenario.StationOnboarded)
 	scenario.Settled(c.t, r)
 	scenario.EveryHandoffOnce(c.t, r)
 }

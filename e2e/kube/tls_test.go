@@ -10,53 +10,82 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
 // TestEncrypted plays a relay where gateway and departments speak mutual TLS, and then switches the release to production, with
-// an issuer that cannot be reached: all of it must serve all the same, and know itself by service accounts alone.
+// an issuer that cannot be reached yet: all of it must serve all the same, and know itself by service accounts alone. Then the issuer
+// comes.
 func TestEncrypted(t *testing.T) {
 	c := newCluster(t)
-	c.certificates()
-	c.helm("install", chartDir, "tls.enabled=true")
+	a := c.authority()
+	for _, p := range programs {
+		a.secret(release+"-"+p+"-tls", release+"-"+p)
+	}
+	t.Logf("from nothing to ready: %v", c.helm("install", now, "tls.enabled=true").Round(100*time.Millisecond))
 	c.enter()
+	if !t.Run("idle pods are small", func(t *testing.T) { c.in(t).idle() }) {
+		return // the cluster does not work
+	}
 	c.relay()
 
-	c.helm("upgrade", chartDir, "tls.enabled=true", "production=true", "auth.issuer=https://issuer.invalid")
+	i := c.newIssuer(a)
+	c.helm("upgrade", now, append(i.settings(), "tls.enabled=true", "production=true")...)
 	c.rolledOut()
+	c.people(i)
 }
 
-// certificates makes what cert-manager would: a secret per service, for both ends of connections.
-func (c *cluster) certificates() {
+// authority signs certificates for this test.
+type authority struct {
+	c       *cluster
+	cert    *x509.Certificate
+	key     *ecdsa.PrivateKey
+	chain   []byte // its own certificate
+	granted int64
+}
+
+func (c *cluster) authority() *authority {
 	c.t.Helper()
-	authority := &x509.Certificate{
+	a := &authority{c: c, cert: &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}}
+	a.key, a.chain = c.certificate(a.cert, a.cert, nil)
+	return a
+}
+
+// secret makes what cert-manager would: a certificate for both ends of connections.
+func (a *authority) secret(secret, host string) {
+	a.c.t.Helper()
+	a.granted++
+	key, chain := a.c.certificate(&x509.Certificate{
+		SerialNumber: big.NewInt(a.granted + 1), Subject: pkix.Name{CommonName: "test"}, NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+		DNSNames: []string{host}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}, a.cert, a.key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.c.t.Fatal(err)
 	}
-	authorityKey, authorityPEM := c.certificate(authority, authority, nil)
-	for n, p := range programs {
-		key, chain := c.certificate(&x509.Certificate{
-			SerialNumber: big.NewInt(int64(n) + 2), Subject: pkix.Name{CommonName: p}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
-			DNSNames: []string{release + "-" + p}, KeyUsage: x509.KeyUsageDigitalSignature,
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		}, authority, authorityKey)
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
+	a.c.keep("secret generic "+secret, map[string][]byte{
+		"ca.crt": a.chain, "tls.crt": chain, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+	})
+}
+
+// keep makes a secret or a ConfigMap of files.
+func (c *cluster) keep(what string, files map[string][]byte) {
+	c.t.Helper()
+	args := append([]string{"create"}, strings.Fields(what)...)
+	dir := c.t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			c.t.Fatal(err)
 		}
-		args := []string{"create", "secret", "generic", release + "-" + p + "-tls"}
-		dir := c.t.TempDir()
-		for name, text := range map[string][]byte{
-			"ca.crt": authorityPEM, "tls.crt": chain, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-		} {
-			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-				c.t.Fatal(err)
-			}
-			args = append(args, "--from-file="+filepath.Join(dir, name))
-		}
-		c.kubectl(args...)
+		args = append(args, "--from-file="+filepath.Join(dir, name))
 	}
+	c.kubectl(args...)
 }
 
 // certificate signs with the parent's key, or with its own when there is none.
