@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/tasuki-project/tasuki/services/internal/platform/backup"
@@ -373,6 +374,53 @@ func TestPostgresRefusals(t *testing.T) {
 	}
 	_, err = backup.Restore(t.Context(), backup.RestoreOptions{From: dir, Data: t.TempDir(), Parts: o.Parts, PgRestore: "pg_restore"})
 	mustContain(t, err, "the database is not empty")
+}
+
+// Who restores may be an administrator; what is restored belongs to the owner of the database.
+func TestRestoreForOwner(t *testing.T) {
+	from := testkit.PostgresDSN(t, event.Migrations())
+	programs(t)
+	dir := filepath.Join(t.TempDir(), "backup")
+	o := backup.Options{Parts: []backup.Part{part("a", from)}, To: dir, PgDump: "pg_dump", PgRestore: "pg_restore"}
+	if _, err := backup.Take(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	to := testkit.PostgresDSN(t)
+	admin, err := pgx.Connect(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := pgx.Identifier{"owner_of_" + admin.Config().Database}.Sanitize()
+	name := pgx.Identifier{admin.Config().Database}.Sanitize()
+	exec := func(ctx context.Context, statements ...string) {
+		for _, sql := range statements {
+			if _, err := admin.Exec(ctx, sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+	exec(t.Context(), "CREATE ROLE "+role, "ALTER DATABASE "+name+" OWNER TO "+role)
+	t.Cleanup(func() {
+		ctx := context.Background()
+		exec(ctx, "REASSIGN OWNED BY "+role+" TO CURRENT_USER", "DROP OWNED BY "+role, "DROP ROLE "+role)
+		if err := admin.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err = backup.Restore(t.Context(), backup.RestoreOptions{From: dir, Data: t.TempDir(), Parts: []backup.Part{part("a", to)}, PgRestore: "pg_restore"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others int
+	err = admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'public' AND pg_get_userbyid(c.relowner) <> 'owner_of_' || current_database()`).Scan(&others)
+	if err != nil || others != 0 {
+		t.Errorf("%d things belong to somebody else, %v", others, err)
+	}
+	d := open(t, to)
+	if err := d.tell(t.Context(), "lead/1", 1); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLibpqURI(t *testing.T) {

@@ -161,6 +161,28 @@ func libpqURI(dsn string) (uri, password string, err error) {
 	return u.String(), password, nil
 }
 
+// asOwner is a DSN under which everything that is made belongs to the owner of the database: whoever restores may be an
+// administrator, and services have roles of their own.
+func asOwner(ctx context.Context, dsn string) (ownerDSN, owner string, err error) {
+	conn, err := connect(ctx, dsn)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it was only read
+	err = conn.QueryRow(ctx, `SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()`).Scan(&owner)
+	if err != nil {
+		return "", "", err
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", "", errors.New("the PostgreSQL DSN cannot be parsed")
+	}
+	query := u.Query()
+	query.Set("role", owner)
+	u.RawQuery = query.Encode()
+	return u.String(), owner, nil
+}
+
 // emptyDatabase fails when a database has tables.
 func emptyDatabase(ctx context.Context, dsn string) error {
 	conn, err := connect(ctx, dsn)

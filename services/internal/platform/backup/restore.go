@@ -52,6 +52,7 @@ func Restore(ctx context.Context, o RestoreOptions) (*Manifest, error) {
 
 func (o RestoreOptions) restore(ctx context.Context, m *Manifest, staging string) error {
 	var ready []string
+	var err error
 	for _, p := range o.Parts {
 		d := m.database(p.Name)
 		if p.engine() == store.SQLite {
@@ -60,8 +61,7 @@ func (o RestoreOptions) restore(ctx context.Context, m *Manifest, staging string
 			if err := copyFile(filepath.Join(o.From, d.File.Name), p.path()); err != nil {
 				return err
 			}
-		} else if err := postgresProgram(ctx, p.DSN, o.PgRestore, "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges",
-			filepath.Join(o.From, d.File.Name)); err != nil {
+		} else if p.DSN, err = o.restoreDump(ctx, p.DSN, d); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 		if err := settle(ctx, p); err != nil {
@@ -83,6 +83,16 @@ func (o RestoreOptions) restore(ctx context.Context, m *Manifest, staging string
 		}
 	}
 	return syncFile(o.Data)
+}
+
+// restoreDump fills a PostgreSQL database, in the name of its owner, and returns a DSN that works in that name.
+func (o RestoreOptions) restoreDump(ctx context.Context, dsn string, d *Database) (string, error) {
+	ownerDSN, owner, err := asOwner(ctx, dsn)
+	if err != nil {
+		return "", err
+	}
+	return ownerDSN, postgresProgram(ctx, dsn, o.PgRestore, "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges",
+		"--role="+owner, filepath.Join(o.From, d.File.Name))
 }
 
 // settle brings a restored database up to date and lets its feed go on where readers miss nothing.
