@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +116,11 @@ func expansion(t *testing.T, h *house.House) {
 	offer := r.OfferCsql(csql.GetId(), 1)
 	if offer.GetQueue() != "field-sales" || offer.GetCompleteness().GetScore() != 100 {
 		t.Errorf("offered to %q, completeness %v", offer.GetQueue(), offer.GetCompleteness())
+	}
+	var queues handoffv1.ListQueuesResponse
+	r.Field.Must(t, http.MethodGet, "/v1/handoff-queues", nil, &queues)
+	if !slices.ContainsFunc(queues.GetQueues(), func(q *handoffv1.Queue) bool { return q.GetCode() == offer.GetQueue() }) {
+		t.Errorf("field sales knows of no queue %q: %v", offer.GetQueue(), queues.GetQueues())
 	}
 	opportunity := Subject(t, r.Accept(r.Field, offer).GetReceiverSubject(), "opportunity")
 	if c := r.AwaitCsql(csql.GetId(), customersuccessv1.Csql_STATE_ACCEPTED); c.GetOpportunityId() != opportunity {

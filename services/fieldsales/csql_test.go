@@ -29,6 +29,30 @@ func (h *house) offerCsql(t *testing.T, accountID, customerID string) *handoffv1
 	})
 }
 
+// Expansions come into queues that people can see and name, and are listed by them.
+func TestQueuesOfExpansions(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		known := map[string]handoffv1.Kind{}
+		for _, q := range must(h.desk.ListQueues(h.seller(t), &handoffv1.ListQueuesRequest{}))(t).GetQueues() {
+			if q.GetLabel().GetJa() == "" || q.GetLabel().GetEn() == "" {
+				t.Errorf("queue %v has no name", q)
+			}
+			known[q.GetCode()] = q.GetKind()
+		}
+		for _, code := range []string{"field-sales", "customer-sales"} {
+			if known[code] != handoffv1.Kind_KIND_CSQL {
+				t.Errorf("there is no queue %s for expansions: %v", code, known)
+			}
+		}
+		a := must(h.accounts.CreateAccount(h.seller(t), &pb.CreateAccountRequest{Name: "株式会社タスキ"}))(t)
+		offered := h.offerCsql(t, a.GetId(), party.NewID())
+		list := must(h.desk.ListHandoffs(h.seller(t), &handoffv1.ListHandoffsRequest{Queue: "customer-sales"}))(t).GetHandoffs()
+		if len(list) != 1 || list[0].GetId() != offered.GetId() {
+			t.Errorf("in the queue are %v", list)
+		}
+	})
+}
+
 // Whoever clicks at the same moment, the customer gets one seller with one expansion.
 func TestParallelAcceptOfOneCsql(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {

@@ -15,6 +15,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/account"
 	"github.com/tasuki-project/tasuki/services/fieldsales/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -32,7 +33,7 @@ func engines(t *testing.T, test func(*testing.T, suite)) {
 		clock := testkit.NewClock(time.Time{})
 		book := &account.Book{Events: event.NewLog(db, clock), Clock: clock}
 		test(t, suite{Server: &account.Server{DB: db, Book: book}, clock: clock})
-	}, event.Migrations(), migrations.Set)
+	}, event.Migrations(), handoff.Migrations(), migrations.Set)
 }
 
 func reason(err error) problem.Reason {
@@ -296,4 +297,4 @@ func TestList(t *testing.T) {
 	})
 }
 
-func TestSchemas(t *testing.T) { testkit.SchemasMatch(t, migrations.Set) }
+func TestSchemas(t *testing.T) { testkit.SchemasMatch(t, handoff.Migrations(), migrations.Set) }

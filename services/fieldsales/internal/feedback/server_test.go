@@ -19,6 +19,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/fieldsales/internal/opportunity"
 	"github.com/tasuki-project/tasuki/services/fieldsales/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
@@ -49,7 +50,7 @@ func engines(t *testing.T, test func(t *testing.T, s suite)) {
 			deals:    &opportunity.Server{DB: db, Clock: c, Events: log, Accounts: book},
 			follower: &feedback.Follower{Clock: c}, clock: c,
 		})
-	}, event.Migrations(), people.Migrations(), migrations.Set)
+	}, event.Migrations(), handoff.Migrations(), people.Migrations(), migrations.Set)
 }
 
 // account creates an account.

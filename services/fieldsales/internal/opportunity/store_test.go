@@ -16,6 +16,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/fieldsales/migrations"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
+	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/money"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
@@ -45,7 +46,7 @@ func engines(t *testing.T, test func(*testing.T, *suite)) {
 			return err
 		})
 		test(t, s)
-	}, event.Migrations(), people.Migrations(), migrations.Set)
+	}, event.Migrations(), handoff.Migrations(), people.Migrations(), migrations.Set)
 }
 
 func (s *suite) try(t *testing.T, fn func(store.Tx) error) error {
