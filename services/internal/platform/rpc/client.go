@@ -32,7 +32,17 @@ type dialOptions struct {
 	transport  credentials.TransportCredentials
 	dialer     func(context.Context, string) (net.Conn, error)
 	attempts   uint
+	keepalive  keepalive.ClientParameters
 }
+
+// Over a connection with calls on it that is silent for pingAfter the other side is asked whether it lives; it is given up when it says
+// nothing for pingTimeout. Calls to a machine that went without a word then fail, and may be made again elsewhere. Servers close
+// connections that ask more often than every minPing.
+const (
+	pingAfter   = 12 * time.Second
+	pingTimeout = 5 * time.Second
+	minPing     = 10 * time.Second
+)
 
 // DialOption changes a client connection.
 type DialOption func(*dialOptions)
@@ -60,7 +70,8 @@ const serviceConfig = `{"loadBalancingConfig": [{"round_robin": {}}]}`
 
 // Dial makes a client connection. It does not connect yet, so the other side may be down.
 func Dial(target string, opts ...DialOption) (*grpc.ClientConn, error) {
-	o := dialOptions{department: "the department", timeout: DefaultTimeout, transport: insecure.NewCredentials(), attempts: 3}
+	o := dialOptions{department: "the department", timeout: DefaultTimeout, transport: insecure.NewCredentials(), attempts: 3,
+		keepalive: keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -71,7 +82,7 @@ func Dial(target string, opts ...DialOption) (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connect, MinConnectTimeout: 3 * time.Second}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithKeepaliveParams(o.keepalive),
 		grpc.WithChainUnaryInterceptor(o.unary, repeat(o.attempts)),
 		grpc.WithChainStreamInterceptor(o.stream),
 	}

@@ -78,7 +78,7 @@ func NewServer(o Options) *Server {
 			MaxConnectionAge: o.MaxConnectionAge, MaxConnectionAgeGrace: time.Minute,
 			Time: time.Minute, Timeout: 20 * time.Second,
 		}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	}
 	if o.Credentials != nil {
 		opts = append(opts, grpc.Creds(o.Credentials))
