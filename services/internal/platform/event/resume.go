@@ -51,10 +51,12 @@ func Resume(ctx context.Context, db *store.DB, restored bool, now time.Time) (le
 	return leapt, nil
 }
 
+// firstInSequence is for a table that never had a row: it is not in sqlite_sequence.
+const firstInSequence = `INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')`
+
 func leapSQLite(ctx context.Context, db *store.DB, now time.Time) error {
 	_, err := store.Write(ctx, db, func(tx store.Tx) (struct{}, error) {
-		// A table that never had a row is not in sqlite_sequence.
-		tx.Queue(`INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')`)
+		tx.Queue(firstInSequence)
 		tx.Queue(`UPDATE sqlite_sequence SET seq = seq + $1 WHERE name = 'events'`, int64(leap))
 		tx.Queue(`UPDATE feed_clock SET leaps = leaps + 1, leapt_at = $1`, now)
 		return struct{}{}, nil
@@ -63,6 +65,15 @@ func leapSQLite(ctx context.Context, db *store.DB, now time.Time) error {
 		return fmt.Errorf("event: resume: %w", err)
 	}
 	return nil
+}
+
+// outrun leaps when a reader is ahead of everything that the file ever had: then it is an older one, which somebody has put back
+// without a word.
+func outrun(tx store.Tx, seen int64, now time.Time) {
+	const behind = `EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq < $1)`
+	tx.Queue(firstInSequence)
+	tx.Queue(`UPDATE feed_clock SET leaps = leaps + 1, leapt_at = $2 WHERE `+behind, seen, now)
+	tx.Queue(`UPDATE sqlite_sequence SET seq = $1 + $2 WHERE name = 'events' AND seq < $1`, seen, int64(leap))
 }
 
 // whereabouts is where a PostgreSQL database is, and where it was.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
@@ -116,6 +118,52 @@ func TestResumeAfterRestore(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An older file is put back, and nobody says so: the first subscription that connects is ahead of it, and the feed leaps.
+func TestOlderFileUnderItsReaders(t *testing.T) {
+	t.Parallel()
+	there := testkit.SQLite(t, event.Migrations())
+	here := database(t, there)
+	effects(t, here)
+	log := newLog(there)
+	background(t, log.Run)
+	feed := feedv1.NewFeedServiceClient(connect(t, log.RegisterServer, grpc.StreamInterceptor(asService)))
+	for n := range int64(5) {
+		appendEvents(t, there, log, number("lead/1", n+1))
+	}
+	read(t, here, feed, 0, nil).waitFor(t, here, 5).stop()
+	last := read(t, here, feed, 0, nil) // connects where it is, which is no reason to leap
+	leaps := func() (n int64) {
+		t.Helper()
+		n, err := store.Read(t.Context(), there, func(tx store.Tx) (int64, error) {
+			return store.Get[int64](t.Context(), tx, `SELECT leaps FROM feed_clock`)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	appendEvents(t, there, log, number("lead/1", 6))
+	last.waitFor(t, here, 6).stop()
+	if n := leaps(); n != 0 {
+		t.Errorf("it leapt %d times for nothing", n)
+	}
+
+	for i, older := range [][]string{
+		{`DELETE FROM events WHERE seq > 3`, `UPDATE sqlite_sequence SET seq = 3 WHERE name = 'events'`},
+		{`DELETE FROM events`, `DELETE FROM sqlite_sequence WHERE name = 'events'`}, // one that never had an event
+	} {
+		run(t, there, older...)
+		r := read(t, here, feed, 0, nil)
+		eventually(t, "the feed leaps", func() bool { return leaps() == int64(i)+1 })
+		n := int64(7 + i)
+		appendEvents(t, there, log, number("lead/1", n))
+		r.waitFor(t, here, int(n)).stop()
+		if got := done(t, here); got[n-1] != key("lead/1", n) {
+			t.Errorf("the effects are %v", got)
+		}
+	}
 }
 
 // A subscription goes on over a leap: nothing twice, nothing left out, while others write.

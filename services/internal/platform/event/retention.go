@@ -147,6 +147,9 @@ func (l *Log) connected(ctx context.Context, name, after string) error {
 				return struct{}{}, err
 			}
 		}
+		if l.db.Engine() == store.SQLite {
+			outrun(tx, at.seq, l.clock.Now())
+		}
 		tx.Queue(`INSERT INTO feed_readers (name, xid, seq, seen_at) VALUES ($3, `+place+`, $2, $4)
 			ON CONFLICT (name) DO UPDATE SET xid = excluded.xid, seq = excluded.seq, seen_at = excluded.seen_at`,
 			xid, at.seq, name, l.clock.Now())
