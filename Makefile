@@ -15,6 +15,9 @@ PLATFORM := github.com/tasuki-project/tasuki/services/internal/platform
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null || echo dev)
 LDFLAGS := -X $(PLATFORM)/version.Version=$(VERSION) -X $(PLATFORM)/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null)
 
+# Without golang.org/x/net/trace, whose templates make the linker keep every method of the program: see docs/performance.md.
+TAGS := $(shell cat tools/tags)
+
 # One build cache serves all targets, and a C compiler is needed by the race detector only.
 export CGO_ENABLED := $(if $(RACE),1,0)
 
@@ -38,14 +41,14 @@ up-split: build ## serve from one process per department on a private PostgreSQL
 build: ## build all programs into bin
 	@mkdir -p bin
 	@for cmd in $(PROGRAMS); do \
-	  echo "go build ./$$cmd"; CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/ "./$$cmd"; \
+	  echo "go build ./$$cmd"; CGO_ENABLED=0 go build -tags "$(TAGS)" -ldflags "$(LDFLAGS)" -o bin/ "./$$cmd"; \
 	done
 
 # Always asks go, which knows best whether anything changed.
 .PHONY: bin/tasuki
 bin/tasuki:
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/ ./services/allinone/cmd/tasuki
+	CGO_ENABLED=0 go build -tags "$(TAGS)" -ldflags "$(LDFLAGS)" -o bin/ ./services/allinone/cmd/tasuki
 
 .PHONY: test
 test: build $(BIN)/testcount ## run every test that needs no container; RACE=1 WITHOUT=module; PostgreSQL too when TASUKI_TEST_POSTGRES_DSN is set
@@ -184,6 +187,10 @@ generate-check: generate ## fail if the committed generated code is not what the
 	if [ -n "$$changed" ]; then \
 	  echo "generated code is out of date; run make generate and commit:"; echo "$$changed"; git --no-pager diff --stat -- proto/gen; exit 1; \
 	fi
+
+.PHONY: kong-check
+kong-check: ## fail if third_party/kong is not the released kong with our patch
+	tools/kong.sh --check
 
 .PHONY: lint
 lint: lint-proto lint-go ## run all linters

@@ -64,6 +64,7 @@ on_cluster() (
 
 stage tools 'make tools' make tools
 stage generate-check 'make generate-check' make generate-check
+stage kong-check 'make kong-check' make kong-check
 stage lint 'make lint' make lint
 stage breaking 'make breaking' make breaking
 stage build 'make build' make build

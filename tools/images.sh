@@ -16,7 +16,8 @@ revision=${REVISION:-$(git rev-parse HEAD)}
 # The time of the commit is the time of everything in the image.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH CGO_ENABLED=0
-most=$((40 * 1000 * 1000))   # bytes that a registry stores and a node pulls
+# Bytes on disk, unpacked. All in one is four departments, their gateway and the demo: see docs/performance.md.
+most() { if [ "$1" = tasuki ]; then echo 47500000; else echo 40000000; fi; }
 
 docker version >/dev/null 2>&1 || { echo "images: no Docker daemon answers"; exit 1; }
 os=$(docker version --format '{{.Server.Os}}') arch=$(docker version --format '{{.Server.Arch}}')
@@ -38,7 +39,7 @@ build() {
     work=$scratch/$program
     mkdir -p "$work/root/"{data,etc/ssl/certs}
     package=$(cd "$sources" && echo services/*/cmd/"$program")
-    (cd "$sources" && GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= \
+    (cd "$sources" && GOOS=$os GOARCH=$arch go build -tags "$(cat tools/tags)" -trimpath -buildvcs=false -ldflags "-s -w -buildid= \
       -X github.com/tasuki-project/tasuki/services/internal/platform/version.Version=$version \
       -X github.com/tasuki-project/tasuki/services/internal/platform/version.Revision=${revision:0:7}" \
       -o "$work/root/program" "./$package")
@@ -95,6 +96,6 @@ for p in "${programs[@]}"; do
   disk=$(docker image inspect --format '{{.Size}}' "$image")
   pull=$(docker save "$image" | gzip | wc -c)
   printf '%-28s %10s %12s\n' "$image" "$(awk "BEGIN{printf \"%.1f\", $disk/1e6}")" "$(awk "BEGIN{printf \"%.1f\", $pull/1e6}")"
-  [ "$pull" -le "$most" ] || { echo "images: $image is more than $((most / 1000000)) MB"; big=1; }
+  [ "$disk" -le "$(most "${p%% *}")" ] || { echo "images: $image is more than $(most "${p%% *}") bytes on disk"; big=1; }
 done
 exit "$big"

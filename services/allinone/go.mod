@@ -120,6 +120,7 @@ require (
 )
 
 replace (
+	github.com/alecthomas/kong => ../../third_party/kong
 	github.com/tasuki-project/tasuki/proto/gen => ../../proto/gen
 	github.com/tasuki-project/tasuki/services/customersuccess => ../customersuccess
 	github.com/tasuki-project/tasuki/services/fieldsales => ../fieldsales

@@ -102,6 +102,7 @@ require (
 )
 
 replace (
+	github.com/alecthomas/kong => ../../third_party/kong
 	github.com/tasuki-project/tasuki/proto/gen => ../../proto/gen
 	github.com/tasuki-project/tasuki/services/internal/platform => ../internal/platform
 )

@@ -13,6 +13,7 @@ require (
 	github.com/swaggest/swgui v1.8.5
 	github.com/tasuki-project/tasuki/proto/gen v0.0.0
 	github.com/tasuki-project/tasuki/services/internal/platform v0.0.0
+	github.com/vearutop/statigz v1.4.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
 	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e
 	google.golang.org/grpc v1.85.0
@@ -55,7 +56,6 @@ require (
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/stretchr/objx v0.5.3 // indirect
-	github.com/vearutop/statigz v1.4.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/bridges/prometheus v0.72.0 // indirect
 	go.opentelemetry.io/contrib/exporters/autoexport v0.72.0 // indirect
@@ -97,6 +97,7 @@ require (
 )
 
 replace (
+	github.com/alecthomas/kong => ../../third_party/kong
 	github.com/tasuki-project/tasuki/proto/gen => ../../proto/gen
 	github.com/tasuki-project/tasuki/services/internal/platform => ../internal/platform
 )

@@ -102,3 +102,5 @@ require (
 )
 
 replace github.com/tasuki-project/tasuki/proto/gen => ../../../proto/gen
+
+replace github.com/alecthomas/kong => ../../../third_party/kong
