@@ -16,11 +16,10 @@ import (
 	"syscall"
 	"time"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
+	"github.com/tasuki-project/tasuki/services/allinone/internal/answer"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 )
@@ -97,7 +96,7 @@ func (c *feedCmd) follow(ctx context.Context, token string, cursor *string, out 
 		if err != nil {
 			return err
 		}
-		err = statusOf(text)
+		err = answer.Error("the feed", resp.StatusCode, text)
 		if resp.StatusCode < http.StatusInternalServerError {
 			return &refusedError{err}
 		}
@@ -111,7 +110,7 @@ func (c *feedCmd) follow(ctx context.Context, token string, cursor *string, out 
 			return err
 		}
 		if line.Error != nil {
-			return statusOf(line.Error)
+			return answer.Error("the feed", resp.StatusCode, line.Error)
 		}
 		var batch feedv1.StreamEventsResponse
 		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(line.Result, &batch); err != nil {
@@ -125,15 +124,6 @@ func (c *feedCmd) follow(ctx context.Context, token string, cursor *string, out 
 		*cursor = batch.GetCursor()
 	}
 	return errors.Join(lines.Err(), io.ErrUnexpectedEOF)
-}
-
-// statusOf reads the gateway's one error shape.
-func statusOf(text []byte) error {
-	var st spb.Status
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &st); err != nil {
-		return fmt.Errorf("the gateway answered %.200s", text)
-	}
-	return status.ErrorProto(&st)
 }
 
 func (c *feedCmd) print(out io.Writer, e *feedv1.Event) error {

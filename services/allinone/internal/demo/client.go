@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tasuki-project/tasuki/services/allinone/internal/answer"
 )
 
 // Tokens gives the token of somebody with a role, for instance `INSIDE_SALES`.
@@ -109,19 +108,9 @@ func (c *client) once(ctx context.Context, s staff, method, path, key string, bo
 		return &url.Error{Op: method, URL: path, Err: err}
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return statusOf(method+" "+s.prefix+path, resp.StatusCode, text)
+		return answer.Error(method+" "+s.prefix+path, resp.StatusCode, text)
 	}
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, out)
-}
-
-// statusOf reads the gateway's one error shape; what is not of that shape came from somebody in between.
-func statusOf(call string, code int, text []byte) error {
-	var st spb.Status
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &st); err != nil || st.GetCode() == 0 {
-		return status.Error(codes.Unavailable, fmt.Sprintf("%s: HTTP %d: %s", call, code, strings.TrimSpace(string(text))))
-	}
-	st.Message = call + ": " + st.GetMessage()
-	return status.ErrorProto(&st)
 }
 
 // settled tells errors that mean "somebody was faster, or it was done before": in a relay that is no failure.
