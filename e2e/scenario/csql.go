@@ -22,11 +22,8 @@ func (r *Relay) ToCustomer(name string) *customersuccessv1.Customer {
 	r.t.Helper()
 	lead := r.Capture(name)
 	r.ToMeeting(lead)
-	opportunity := r.ToOpportunity(lead.GetJourneyId())
-	r.ToVerbal(opportunity)
-	r.Field.Must(r.t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", WinRequest(), &fieldsalesv1.Opportunity{})
-	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	customer := Subject(r.t, handover.GetReceiverSubject(), "customer")
+	r.Win(r.ToOpportunity(lead.GetJourneyId()), WinRequest())
+	_, customer := r.TakeOver(lead.GetJourneyId())
 	r.Onboard(customer)
 	return r.Customer(customer)
 }
@@ -34,30 +31,19 @@ func (r *Relay) ToCustomer(name string) *customersuccessv1.Customer {
 // Customer reads a customer.
 func (r *Relay) Customer(id string) *customersuccessv1.Customer {
 	r.t.Helper()
-	var c customersuccessv1.Customer
-	r.Success.Must(r.t, http.MethodGet, "/v1/customers/"+id, nil, &c)
-	return &c
+	return read[*customersuccessv1.Customer](r, r.Success, "/v1/customers/"+id)
 }
 
 // Csql reads an expansion.
 func (r *Relay) Csql(id string) *customersuccessv1.Csql {
 	r.t.Helper()
-	var c customersuccessv1.Csql
-	r.Success.Must(r.t, http.MethodGet, "/v1/csqls/"+id, nil, &c)
-	return &c
+	return read[*customersuccessv1.Csql](r, r.Success, "/v1/csqls/"+id)
 }
 
 // AwaitCsql waits until events have brought an expansion to a state.
 func (r *Relay) AwaitCsql(id string, want customersuccessv1.Csql_State) *customersuccessv1.Csql {
 	r.t.Helper()
-	var c *customersuccessv1.Csql
-	house.Await(r.t, "the expansion is "+want.String(), func() error {
-		if c = r.Csql(id); c.GetState() != want {
-			return fmt.Errorf("it is %s", c.GetState())
-		}
-		return nil
-	})
-	return c
+	return await(r, "the expansion", want, func() *customersuccessv1.Csql { return r.Csql(id) })
 }
 
 // ToCsql notes an expansion of five seats, gathers its evidence, and qualifies it.
@@ -126,9 +112,7 @@ func expansion(t *testing.T, h *house.House) {
 	if c := r.AwaitCsql(csql.GetId(), customersuccessv1.Csql_STATE_ACCEPTED); c.GetOpportunityId() != opportunity {
 		t.Errorf("the expansion became opportunity %q, want %s", c.GetOpportunityId(), opportunity)
 	}
-	r.ToVerbal(opportunity)
-	var won fieldsalesv1.Opportunity
-	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", GrowRequest(), &won)
+	won := r.Win(opportunity, GrowRequest())
 	if won.GetType() != fieldsalesv1.Opportunity_TYPE_UPSELL || won.GetAccountId() != customer.GetAccountId() || won.GetCustomerId() != customer.GetId() {
 		t.Errorf("won %s of account %s (want %s), customer %s", won.GetType(), won.GetAccountId(), customer.GetAccountId(), won.GetCustomerId())
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/tasuki-project/tasuki/e2e/internal/rest"
 	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
 	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
-	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 )
@@ -26,12 +25,10 @@ func feedbackComesBack(t *testing.T, h *house.House) {
 	lead := r.Capture("voice")
 	r.ToMeeting(lead)
 	opportunity := r.ToOpportunity(lead.GetJourneyId())
-	r.ToVerbal(opportunity)
 	win := WinRequest()
 	win.Contract.StartDate, win.Contract.RenewalDate = Day(time.Now().AddDate(0, 0, -1)), Day(time.Now().AddDate(1, 0, -1))
-	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", win, &fieldsalesv1.Opportunity{})
-	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	customer := Subject(t, handover.GetReceiverSubject(), "customer")
+	r.Win(opportunity, win)
+	handover, customer := r.TakeOver(lead.GetJourneyId())
 
 	// Another company of the same industry and size is being talked to.
 	similar := r.Capture("alike")

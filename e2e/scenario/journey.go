@@ -1,11 +1,7 @@
 package scenario
 
 import (
-	"net/http"
-
 	customersuccessv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/customersuccess/v1"
-	fieldsalesv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/fieldsales/v1"
-	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	marketingv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 )
 
@@ -48,11 +44,9 @@ func (j *Journey) To(station Station) {
 		case StationMeeting:
 			j.opportunity = r.ToOpportunity(j.lead.GetJourneyId())
 		case StationOpportunity:
-			r.ToVerbal(j.opportunity)
-			r.Field.Must(r.t, http.MethodPost, "/v1/opportunities/"+j.opportunity+":closeWon", WinRequest(), &fieldsalesv1.Opportunity{})
+			r.Win(j.opportunity, WinRequest())
 		case StationWon:
-			handover := r.Accept(r.Success, r.Arrival(r.Success, j.lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-			j.customer = Subject(r.t, handover.GetReceiverSubject(), "customer")
+			_, j.customer = r.TakeOver(j.lead.GetJourneyId())
 		case StationCustomer:
 			if plan := r.Onboard(j.customer); plan.GetState() != customersuccessv1.OnboardingPlan_STATE_COMPLETED {
 				r.t.Fatalf("the plan of %s is %s", j.customer, plan.GetState())

@@ -162,13 +162,10 @@ func Erase(t *testing.T, h *house.House) (mail string) {
 		Kind: insidesalesv1.Activity_KIND_NOTE, Note: mail + " に返信",
 	}, &insidesalesv1.Activity{})
 	opportunity := r.ToOpportunity(lead.GetJourneyId())
-	r.ToVerbal(opportunity)
 	win := WinRequest()
 	win.GetHandover().Contact = lead.GetPerson()
-	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", win, &fieldsalesv1.Opportunity{},
-		rest.Header{Name: "Idempotency-Key", Value: "win-" + r.Sequence})
-	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	customer := Subject(t, handover.GetReceiverSubject(), "customer")
+	r.Win(opportunity, win, rest.Header{Name: "Idempotency-Key", Value: "win-" + r.Sequence})
+	_, customer := r.TakeOver(lead.GetJourneyId())
 	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_CUSTOMER)
 
 	var erasure marketingv1.Erasure

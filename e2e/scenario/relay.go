@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/genproto/googleapis/type/money"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/tasuki-project/tasuki/e2e/internal/house"
@@ -73,22 +74,41 @@ func (r *Relay) Capture(name string) *marketingv1.Lead {
 // Lead reads a lead.
 func (r *Relay) Lead(id string) *marketingv1.Lead {
 	r.t.Helper()
-	var lead marketingv1.Lead
-	r.Marketing.Must(r.t, http.MethodGet, "/v1/leads/"+id, nil, &lead)
-	return &lead
+	return read[*marketingv1.Lead](r, r.Marketing, "/v1/leads/"+id)
 }
 
 // AwaitLead waits until events have brought the lead to a state.
 func (r *Relay) AwaitLead(id string, want marketingv1.Lead_State) *marketingv1.Lead {
 	r.t.Helper()
-	var lead *marketingv1.Lead
-	house.Await(r.t, "the lead is "+want.String(), func() error {
-		if lead = r.Lead(id); lead.GetState() != want {
-			return fmt.Errorf("it is %s", lead.GetState())
+	return await(r, "the lead", want, func() *marketingv1.Lead { return r.Lead(id) })
+}
+
+// read gets one thing.
+func read[P interface {
+	proto.Message
+	*M
+}, M any](r *Relay, c rest.Client, path string,
+) P {
+	r.t.Helper()
+	out := P(new(M))
+	c.Must(r.t, http.MethodGet, path, nil, out)
+	return out
+}
+
+// await reads something until events have brought it to a state.
+func await[T interface{ GetState() S }, S interface {
+	comparable
+	fmt.Stringer
+}](r *Relay, what string, want S, read func() T,
+) (got T) {
+	r.t.Helper()
+	house.Await(r.t, what+" is "+want.String(), func() error {
+		if got = read(); got.GetState() != want {
+			return fmt.Errorf("it is %s", got.GetState())
 		}
 		return nil
 	})
-	return lead
+	return got
 }
 
 // Arrival waits for the one handoff of a journey in the inbox of a department.
@@ -139,9 +159,7 @@ func Subject(t testing.TB, s, kind string) string {
 // WorkItem reads a work item.
 func (r *Relay) WorkItem(id string) *insidesalesv1.WorkItem {
 	r.t.Helper()
-	var w insidesalesv1.WorkItem
-	r.Inside.Must(r.t, http.MethodGet, "/v1/work-items/"+id, nil, &w)
-	return &w
+	return read[*insidesalesv1.WorkItem](r, r.Inside, "/v1/work-items/"+id)
 }
 
 // ToMeeting takes an offered lead to an offered meeting of tomorrow, and returns the work item's id.
@@ -200,6 +218,22 @@ func (r *Relay) ToVerbal(id string) {
 	for _, stage := range []string{"PROPOSAL", "NEGOTIATION", "VERBAL"} {
 		r.MoveStage(id, stage)
 	}
+}
+
+// Win takes an opportunity to its end with a contract.
+func (r *Relay) Win(opportunity string, win *fieldsalesv1.CloseWonRequest, headers ...rest.Header) *fieldsalesv1.Opportunity {
+	r.t.Helper()
+	r.ToVerbal(opportunity)
+	var won fieldsalesv1.Opportunity
+	r.Field.Must(r.t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", win, &won, headers...)
+	return &won
+}
+
+// TakeOver accepts the deal of a journey at customer success. customer is whom it made.
+func (r *Relay) TakeOver(journey string) (handover *handoffv1.Handoff, customer string) {
+	r.t.Helper()
+	handover = r.Accept(r.Success, r.Arrival(r.Success, journey, handoffv1.Kind_KIND_CLOSED_WON))
+	return handover, Subject(r.t, handover.GetReceiverSubject(), "customer")
 }
 
 // WinRequest is a complete contract of ¥130,000 a month and a complete handover document.

@@ -68,28 +68,19 @@ func wholeRelay(t *testing.T, h *house.House) {
 
 	opportunity := r.ToOpportunity(lead.GetJourneyId())
 	r.AwaitLead(lead.GetId(), marketingv1.Lead_STATE_SQL)
-	house.Await(t, "inside sales sees the meeting accepted", func() error {
-		if w := r.WorkItem(item); w.GetState() != insidesalesv1.WorkItem_STATE_HANDED_OVER {
-			return fmt.Errorf("work item is %s", w.GetState())
-		}
-		return nil
-	})
+	await(r, "the work item", insidesalesv1.WorkItem_STATE_HANDED_OVER, func() *insidesalesv1.WorkItem { return r.WorkItem(item) })
 
-	r.ToVerbal(opportunity)
-	var won fieldsalesv1.Opportunity
-	r.Field.Must(t, http.MethodPost, "/v1/opportunities/"+opportunity+":closeWon", WinRequest(), &won)
+	won := r.Win(opportunity, WinRequest())
 	if won.GetState() != fieldsalesv1.Opportunity_STATE_CLOSED_WON || won.GetContract().GetMrr().GetUnits() != 130_000 {
 		t.Fatalf("won opportunity: %s, MRR %v, want 130,000", won.GetState(), won.GetContract().GetMrr())
 	}
 
-	handover := r.Accept(r.Success, r.Arrival(r.Success, lead.GetJourneyId(), handoffv1.Kind_KIND_CLOSED_WON))
-	customer := Subject(t, handover.GetReceiverSubject(), "customer")
+	_, customer := r.TakeOver(lead.GetJourneyId())
 	plan := r.Onboard(customer)
 	if plan.GetState() != customersuccessv1.OnboardingPlan_STATE_COMPLETED {
 		t.Errorf("plan is %s", plan.GetState())
 	}
-	var c customersuccessv1.Customer
-	r.Success.Must(t, http.MethodGet, "/v1/customers/"+customer, nil, &c)
+	c := r.Customer(customer)
 	if c.GetState() != customersuccessv1.Customer_STATE_ADOPTION || c.GetCommittedMrr().GetUnits() != 130_000 || c.GetJourneyId() != lead.GetJourneyId() {
 		t.Errorf("customer: %s, MRR %v, journey %s (want %s)", c.GetState(), c.GetCommittedMrr(), c.GetJourneyId(), lead.GetJourneyId())
 	}
