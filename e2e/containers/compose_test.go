@@ -19,12 +19,16 @@ import (
 type compose struct {
 	t       *testing.T
 	project string
+	files   []string // of deploy/compose
 	env     []string
 }
 
 func (c *compose) try(args ...string) (string, error) {
-	args = append([]string{"compose", "--project-name", c.project, "--env-file", os.DevNull, "--file", "../../deploy/compose/compose.yaml", "--ansi", "never", "--progress", "quiet"}, args...)
-	cmd := exec.Command("docker", args...)
+	all := []string{"compose", "--project-name", c.project, "--env-file", os.DevNull, "--ansi", "never", "--progress", "quiet"}
+	for _, f := range c.files {
+		all = append(all, "--file", "../../deploy/compose/"+f)
+	}
+	cmd := exec.Command("docker", append(all, args...)...)
 	cmd.Env = append(os.Environ(), c.env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -39,12 +43,12 @@ func (c *compose) must(args ...string) string {
 	return out
 }
 
-// TestCompose starts the stack as an operator does, with the command that prints tokens, and plays all scenarios.
-func TestCompose(t *testing.T) {
-	address := house.LastingAddress(t)
-	c := &compose{t: t, project: "tasuki-test-" + uuid.NewString()[:8], env: []string{
+// newCompose is a project that is taken away with the test. Its gateway will be at the address.
+func newCompose(t *testing.T, address string, files ...string) *compose {
+	c := &compose{t: t, project: "tasuki-test-" + uuid.NewString()[:8], files: files, env: []string{
 		"TASUKI_BIND=" + address, "TASUKI_IMAGE_PREFIX=" + setting("TASUKI_IMAGE_PREFIX", "tasuki/"),
 		"TASUKI_IMAGE_TAG=" + setting("TASUKI_IMAGE_TAG", "dev"), "TASUKI_POSTGRES_IMAGE=" + postgresImage(),
+		"TASUKI_API_KEYS_DSN=sqlite:/data/gateway.db", // as in .env.example
 	}}
 	for _, user := range []string{"POSTGRES", "MARKETING", "INSIDESALES", "FIELDSALES", "CUSTOMERSUCCESS"} {
 		c.env = append(c.env, "TASUKI_"+user+"_PASSWORD="+password)
@@ -58,12 +62,26 @@ func TestCompose(t *testing.T) {
 			t.Errorf("down: %v\n%s", err, out)
 		}
 	})
+	return c
+}
+
+// token asks the stack for one, as people do.
+func (c *compose) token(role string) string {
+	c.t.Helper()
+	out := strings.TrimSpace(c.must("run", "--rm", "--quiet-pull", "token", "--role", role))
+	return out[strings.LastIndexByte(out, '\n')+1:]
+}
+
+// TestCompose starts the stack as an operator does, with the command that prints tokens, and plays all scenarios.
+func TestCompose(t *testing.T) {
+	address := house.LastingAddress(t)
+	c := newCompose(t, address, "compose.yaml")
 	c.must("up", "--detach", "--wait", "--wait-timeout", "180", "--pull", "never")
 
-	token := strings.TrimSpace(c.must("run", "--rm", "--quiet-pull", "token", "--role", "marketing"))
-	token = token[strings.LastIndexByte(token, '\n')+1:]
-	marketing := rest.Client{URL: "http://" + address + "/marketing", Token: token}
+	marketing := rest.Client{URL: "http://" + address + "/marketing", Token: c.token("marketing")}
 	marketing.Must(t, "GET", "/v1/leads", nil, &marketingv1.ListLeadsResponse{})
+
+	playKeys(t, c, "http://"+address, c.token("admin"))
 
 	data := t.TempDir()
 	c.must("cp", "gateway:/data/issuer.key", filepath.Join(data, "issuer.key"))
