@@ -106,7 +106,11 @@ compose-up: ## serve from containers, and say where; OBSERVABILITY=1 adds metric
 compose-down: ## end the containers of compose-up; DESTROY=1 deletes the data, too
 	@OBSERVABILITY="$(OBSERVABILITY)" tools/compose.sh $(if $(DESTROY),destroy,down)
 
-# Needs Docker with compose, the images, and a PostgreSQL image.
+.PHONY: stand-ins
+stand-ins: ## build images of the telemetry collector and of Prometheus where none can be pulled; IMAGE_PREFIX=tasuki/ IMAGE_TAG=dev
+	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" tools/stand-ins.sh
+
+# Needs Docker with compose, the images, and a PostgreSQL image; for the observability layer TASUKI_COLLECTOR_IMAGE and TASUKI_PROMETHEUS_IMAGE.
 .PHONY: e2e-containers
 e2e-containers: build $(BIN)/testcount ## run the scenarios over the images, kill containers, try compose; TASUKI_POSTGRES_IMAGE=name
 	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/containers $(TESTCOUNT) -- -count=1 -timeout 20m ./...

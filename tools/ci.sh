@@ -62,6 +62,16 @@ on_cluster() (
   make previous-images e2e-issuer e2e-kube
 )
 
+# With the collector and Prometheus of the machine's own making, unless images of them are named.
+in_containers() (
+  if [ -z "${TASUKI_COLLECTOR_IMAGE:-}" ] || [ -z "${TASUKI_PROMETHEUS_IMAGE:-}" ]; then
+    make stand-ins || exit 1
+    export TASUKI_COLLECTOR_IMAGE=${IMAGE_PREFIX-tasuki/}e2e-collector:${IMAGE_TAG:-dev}
+    export TASUKI_PROMETHEUS_IMAGE=${IMAGE_PREFIX-tasuki/}e2e-prometheus:${IMAGE_TAG:-dev}
+  fi
+  make e2e-containers
+)
+
 stage tools 'make tools' make tools
 stage generate-check 'make generate-check' make generate-check
 stage kong-check 'make kong-check' make kong-check
@@ -78,7 +88,7 @@ stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_fro
 # Without a container engine these cannot run, which is a failure only where everything must.
 if docker version >/dev/null 2>&1 || [ "${CI:-}" = true ]; then
   stage images 'make images images-check' make images images-check
-  stage containers 'make e2e-containers' make e2e-containers
+  stage containers 'make stand-ins e2e-containers, with TASUKI_COLLECTOR_IMAGE and TASUKI_PROMETHEUS_IMAGE' in_containers
 else
   summary+=('images, containers: not run, because no Docker daemon answers')
 fi
