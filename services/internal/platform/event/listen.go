@@ -14,7 +14,7 @@ const (
 	channel = "tasuki_events"
 	// tellEvery bounds how often they do. It is done after the commit and for many at once, because transactions that
 	// notify commit one after another.
-	tellEvery = 5 * time.Millisecond
+	tellEvery = 20 * time.Millisecond
 )
 
 // Run hears of commits of other processes (PostgreSQL) and tells them of ours until ctx ends; then it ends all streams with

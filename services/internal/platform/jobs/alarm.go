@@ -14,8 +14,13 @@ const (
 	// lookEvery is how often the alarm looks for due times that nobody told it of: those of retries, and of other processes.
 	// What is due within schedulerInterval is available already and found by the poll, so sooner than that is soon enough.
 	lookEvery = 4 * time.Second
+	// lookAhead is how far a look sees: beyond the next one, which may be late. What comes due in between, and was made available
+	// by River's scheduler, would not be seen ahead by either.
+	lookAhead = lookEvery + 2*time.Second
 	// dueBatch is how many jobs at the most become available in one transaction: at nine o'clock many clocks ring.
 	dueBatch = 1000
+	// early is how far the clock of the database, which counts milliseconds on SQLite, may be ahead of what we make of it.
+	early = 2 * time.Millisecond
 	// breath is the least pause between two looks.
 	breath = 10 * time.Millisecond
 )
@@ -63,15 +68,16 @@ func (j *Jobs) keepTime(ctx context.Context) {
 		j.alarm.set(time.Now().Add(lookEvery)) // what is inserted from here on may not be seen below
 		wait := lookEvery
 		for queue := range j.queues {
-			if at, ok := rings[queue]; ok && !time.Now().Before(at) {
-				j.wakeup.add(queue)
-			}
 			next, err := j.ringDue(ctx, queue)
 			if err != nil && ctx.Err() == nil {
 				j.logger.WarnContext(ctx, "jobs: looking for due jobs failed", slog.Any("error", err))
 			}
+			// After that look: what it no longer saw ahead, the workers see. A ring too many does no harm, one too few would.
+			if at, ok := rings[queue]; ok && time.Until(at) < early {
+				j.wakeup.add(queue)
+			}
 			delete(rings, queue)
-			if next < lookEvery {
+			if next < lookAhead {
 				rings[queue] = time.Now().Add(next)
 			}
 			wait = min(wait, next)
@@ -81,7 +87,7 @@ func (j *Jobs) keepTime(ctx context.Context) {
 	}
 }
 
-// ringDue makes the due jobs of a queue available and returns how long until the next is due, or lookEvery.
+// ringDue makes the due jobs of a queue available and returns how long until the next is due, at the most lookAhead.
 func (j *Jobs) ringDue(ctx context.Context, queue string) (time.Duration, error) {
 	for {
 		next, err := j.nextDue(ctx, queue)
@@ -95,7 +101,7 @@ func (j *Jobs) ringDue(ctx context.Context, queue string) (time.Duration, error)
 				queue, int64(dueBatch))
 		})
 		if err != nil {
-			return lookEvery, fmt.Errorf("jobs: make due jobs available: %w", err)
+			return lookAhead, fmt.Errorf("jobs: make due jobs available: %w", err)
 		}
 		j.wakeup.add(queue)
 		if n == 0 { // another process is at it
@@ -105,7 +111,7 @@ func (j *Jobs) ringDue(ctx context.Context, queue string) (time.Duration, error)
 }
 
 // nextDue tells how long until a job of a queue is due, by the clock of the database: zero when one is that is not available
-// yet, at the most lookEvery. It reads the first entries of an index.
+// yet, at the most lookAhead. It reads the first entries of an index.
 func (j *Jobs) nextDue(ctx context.Context, queue string) (time.Duration, error) {
 	first := func(state, and string) string {
 		return `(SELECT ` + j.sqlUntil() + ` FROM river_job
@@ -117,9 +123,9 @@ func (j *Jobs) nextDue(ctx context.Context, queue string) (time.Duration, error)
 			first("available", "AND scheduled_at > "+j.sqlNow()), queue).Scan(&scheduled, &retryable, &available)
 	})
 	if err != nil {
-		return lookEvery, fmt.Errorf("jobs: look for the next due job: %w", err)
+		return lookAhead, fmt.Errorf("jobs: look for the next due job: %w", err)
 	}
-	wait := lookEvery
+	wait := lookAhead
 	for _, seconds := range []*float64{scheduled, retryable, available} {
 		if seconds != nil && *seconds < wait.Seconds() {
 			wait = max(0, time.Duration(*seconds*float64(time.Second)))

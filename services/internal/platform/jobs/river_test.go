@@ -143,3 +143,21 @@ func TestIdleSQLiteDoesNotWrite(t *testing.T) {
 		t.Errorf("%d changes", after-before)
 	}
 }
+
+// Insertions must not pay for indexes that nobody reads, and all others of River are there.
+func TestIndexes(t *testing.T) {
+	db := testkit.Postgres(t, Migrations())
+	got, err := store.Read(t.Context(), db, func(tx store.Tx) ([]string, error) {
+		return store.Select[string](t.Context(), tx, `SELECT CAST(indexname AS text) FROM pg_indexes WHERE tablename = 'river_job' ORDER BY 1`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"river_job_kind", "river_job_pkey", "river_job_prioritized_fetching_index", "river_job_state_and_finalized_at_index",
+		"river_job_unique_idx",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("indexes (- want, + got):\n%s", diff)
+	}
+}

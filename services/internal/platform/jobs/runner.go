@@ -23,6 +23,8 @@ import (
 const (
 	// fetchCooldown is the least time between two fetches: it bounds how long a new job waits while others arrive.
 	fetchCooldown = 5 * time.Millisecond
+	// tellEvery is the least time between two wake-ups of the producers.
+	tellEvery = 5 * time.Millisecond
 	// These polls find jobs whose wake-up was lost, also while the connection that hears of them is: with them, and for a
 	// jitter of a tenth, due jobs still start within a second. In one process no wake-up is lost.
 	pollPostgres = 500 * time.Millisecond
@@ -136,6 +138,7 @@ func (j *Jobs) config() *river.Config {
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           j.poll,
 		JobTimeout:                  j.timeout,
+		ReindexerSchedule:           river.NeverSchedule(), // it is for indexes that were dropped, see dropUnused
 		RescueStuckJobsAfter:        max(5*time.Minute, 2*j.timeout),
 		RetryPolicy:                 retryPolicy{},
 		CompletedJobRetentionPeriod: completedRetention,
@@ -221,6 +224,11 @@ func (j *Jobs) tellQueues(ctx context.Context, tell func(ctx context.Context, qu
 			return
 		case <-j.wakeup.ready:
 			tell(ctx, j.wakeup.take())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tellEvery):
 		}
 	}
 }
