@@ -38,6 +38,7 @@ var scenarios = []struct {
 	{"an expansion moves the ledger once", expansion},
 	{"an expansion comes back", expansionComesBack},
 	{"a withdrawal reaches everybody", withdrawalReachesEverybody},
+	{"consents come with the handover", consentsComeWithTheHandover},
 	{"merged people are one everywhere", mergedPeople},
 	{"an erased person is forgotten everywhere", erasedPerson},
 	{"import accounts for every row", importFile},

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	feedv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/feed/v1"
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
@@ -16,6 +17,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/department/departmenttest"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
+	"github.com/tasuki-project/tasuki/services/internal/platform/party/people"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
 	"github.com/tasuki-project/tasuki/services/marketing"
 )
@@ -46,13 +48,70 @@ func (h *house) awaitConsent(t *testing.T, person string, granted bool) {
 	})
 }
 
+// told is what marketing has told of a person's consents until now.
+func (h *house) told(t *testing.T, person string) string {
+	t.Helper()
+	got, err := feedv1.NewFeedServiceClient(h.Conn).ListEvents(h.As(t, "viewer", access.RoleViewer), &feedv1.ListEventsRequest{
+		Types: []string{"tasuki.party.v1.ConsentChanged"}, Subject: people.Subject(person), PageSize: 100,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, ev := range got.GetEvents() {
+		data := &partyv1.ConsentChanged{}
+		if err := ev.GetData().UnmarshalTo(data); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range data.GetConsents() {
+			words = append(words, fmt.Sprint(c.GetChannel(), ":", c.GetGranted()))
+		}
+	}
+	return fmt.Sprint(words)
+}
+
+// Whoever is captured with a demo request is handed over at once, and told of at once. What others have heard of once, in a
+// word or by a merge, they hear of from then on.
+func TestOthersHearOfConsentsOnceTheyKnowThePerson(t *testing.T) {
+	houses(t, func(t *testing.T, h *house) {
+		mori := h.As(t, "mori", access.RoleMarketing)
+		grant := &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "OPT_IN"}
+		req := demoRequest("hot@example.co.jp")
+		req.Consents = []*handoffv1.Consent{grant}
+		hot, err := h.leads.CaptureLead(mori, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.awaitConsent(t, hot.GetPerson().GetId(), true)
+
+		silent := h.known(mori, t, someone("silent@example.co.jp", "")).GetPerson().GetId()
+		if _, err := h.people().RecordConsent(mori, &pb.RecordConsentRequest{Id: silent, Channel: "MAIL", Basis: pb.ConsentBasis_CONSENT_BASIS_BUSINESS_CARD}); err != nil {
+			t.Fatal(err)
+		}
+		h.known(mori, t, someone("silent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL"})
+		h.awaitConsent(t, silent, false)
+		if got := h.told(t, silent); got != "[MAIL:true MAIL:false]" {
+			t.Errorf("after a word others were told %s", got)
+		}
+
+		stays := h.known(mori, t, someone("merged@example.co.jp", ""), grant).GetPerson().GetId()
+		goes := h.known(mori, t, someone("", "03-9999-0000"), grant).GetPerson().GetId()
+		if _, err := h.people().MergePeople(mori, &pb.MergePeopleRequest{Id: stays, OtherId: goes}); err != nil {
+			t.Fatal(err)
+		}
+		h.known(mori, t, someone("merged@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL"})
+		h.awaitConsent(t, stays, false)
+		if got := h.told(t, stays) + h.told(t, goes); got != "[MAIL:false][]" {
+			t.Errorf("after a merge others were told %s", got)
+		}
+	})
+}
+
 func TestConsentLedger(t *testing.T) {
 	houses(t, func(t *testing.T, h *house) {
 		mori := h.As(t, "mori", access.RoleMarketing)
 		l := h.known(mori, t, someone("consent@example.co.jp", ""), &handoffv1.Consent{Channel: "MAIL", Granted: true, Basis: "OPT_IN"})
 		id := l.GetPerson().GetId()
-		h.awaitConsent(t, id, true) // the capture itself tells
-
 		p, err := h.people().WithdrawConsent(mori, &pb.WithdrawConsentRequest{Id: id, Channel: "MAIL", Evidence: &pb.ConsentEvidence{Method: "PHONE", Address: "+81312345678"}})
 		if err != nil || p.GetConsents()[0].GetGranted() {
 			t.Fatalf("%v, %v", p, err)
@@ -72,6 +131,10 @@ func TestConsentLedger(t *testing.T) {
 		p, err = h.people().RecordConsent(mori, &pb.RecordConsentRequest{Id: id, Channel: "MAIL", Basis: pb.ConsentBasis_CONSENT_BASIS_OPT_IN})
 		if err != nil || !p.GetConsents()[0].GetGranted() {
 			t.Errorf("a new opt-in counts for nothing: %v, %v", p, err)
+		}
+		h.awaitConsent(t, id, true)
+		if got := h.told(t, id); got != "[MAIL:false MAIL:true]" { // of the capture nobody needs to be told
+			t.Errorf("others were told %s", got)
 		}
 		_, err = h.people().WithdrawConsent(mori, &pb.WithdrawConsentRequest{Id: id, Etag: etag})
 		wantCode(t, err, codes.Aborted)

@@ -27,8 +27,10 @@ type book struct {
 
 	newCompanies, newPeople         []string
 	changedCompanies, changedPeople map[string]bool
-	people                          map[string]*Person
-	consents                        []consentRecord
+	// toldPeople are those of whom other departments are told for the first time.
+	toldPeople map[string]bool
+	people     map[string]*Person
+	consents   []consentRecord
 }
 
 type consentRecord struct {
@@ -174,7 +176,7 @@ func (d *Desk) readBook(ctx context.Context, tx store.Tx, submissions, keys, dom
 		submitted:  map[string]string{}, known: map[string]string{}, leads: map[string]*Lead{},
 		byDomain: map[string]*Company{}, byName: map[string]*Company{}, companies: map[string]*Company{},
 		rules: map[string]Rule{}, changedCompanies: map[string]bool{}, changedPeople: map[string]bool{},
-		people: map[string]*Person{},
+		people: map[string]*Person{}, toldPeople: map[string]bool{},
 	}
 	hashed, err := d.hashes(ctx, tx, keys)
 	if err != nil {

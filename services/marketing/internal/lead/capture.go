@@ -20,7 +20,9 @@ type Person struct {
 	Name               Name
 	Mail, Phone, Title string
 	Consents           []Consent
-	Version            int64
+	// ToldAt is since when other departments are told of the consents; nil: none of them has heard of the person.
+	ToldAt  *time.Time
+	Version int64
 
 	heeded bool       // its consents have changed since it was read
 	normal normalForm // of Mail

@@ -7,7 +7,6 @@ import (
 
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
-	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
@@ -79,21 +78,25 @@ func (d *Desk) Capture(ctx context.Context, tx store.Tx, captures []Capture) ([]
 			}
 			events = append(events, d.captured(l, now))
 		} else {
-			events = append(events, d.touched(l, now))
+			events = append(events, d.touched(l, c.Consents, now))
 		}
 		l.Consider(d.Model, c.Touch.Action, now)
+	}
+	// Before people are written, because an offer may be what makes them known elsewhere.
+	told := map[*Lead]bool{}
+	for _, l := range order {
+		if err := d.offerIfReady(ctx, tx, l, scorer); err != nil {
+			return nil, err
+		}
+		told[l] = b.tell(l, now)
 	}
 	if err := b.flush(ctx, tx, by.ID, now); err != nil {
 		return nil, err
 	}
 	for _, l := range order {
-		if err := d.offerIfReady(ctx, tx, l, scorer); err != nil {
-			return nil, err
-		}
 		events = append(events, stateEvents(l)...)
-		if p := b.people[l.Person.ID]; p.heeded {
-			p.heeded = false
-			events = append(events, consentChanged(p))
+		if told[l] {
+			events = append(events, consentChanged(b.people[l.Person.ID]))
 		}
 		w.save(l, now)
 	}
@@ -174,12 +177,20 @@ func (d *Desk) offer(ctx context.Context, tx store.Tx, l *Lead, by access.Actor)
 	return nil
 }
 
-// save writes one lead that was changed, with its events.
+// save writes one lead that was changed, with its events; what changed of the person is written already.
 func (d *Desk) save(ctx context.Context, tx store.Tx, l *Lead, more ...event.Event) error {
 	var w writes
+	now := d.Clock.Now()
 	events := append([]event.Event{}, more...)
 	events = append(events, stateEvents(l)...)
-	w.save(l, d.Clock.Now())
+	due, first := l.Person.tell(l.knownOutside(), now)
+	if first {
+		tx.Queue(tellPerson, l.Person.ID, l.Person.ToldAt)
+	}
+	if due {
+		events = append(events, consentChanged(&l.Person))
+	}
+	w.save(l, now)
 	if err := w.flush(ctx, tx); err != nil {
 		return err
 	}
@@ -222,13 +233,6 @@ func (d *Desk) wake(ctx context.Context, job *jobs.Job[wakeArgs]) error {
 
 func subject(id string) string { return "lead/" + id }
 
-// consentChanged tells all departments what holds for a person.
-func consentChanged(p *Person) event.Event {
-	return event.Event{Subject: people.Subject(p.ID), SubjectVersion: p.Version, Data: &partyv1.ConsentChanged{
-		PersonId: p.ID, Consents: people.ConsentsProto(p.Consents),
-	}}
-}
-
 // captured and touched are built while the lead is as they say; its version will be the next one.
 func (d *Desk) captured(l *Lead, now time.Time) event.Event {
 	lead := d.Proto(l, now)
@@ -239,12 +243,12 @@ func (d *Desk) captured(l *Lead, now time.Time) event.Event {
 	}
 }
 
-func (d *Desk) touched(l *Lead, now time.Time) event.Event {
+func (d *Desk) touched(l *Lead, consents []Consent, now time.Time) event.Event {
 	return event.Event{
 		Subject: subject(l.ID), SubjectVersion: l.Version + 1, JourneyID: l.JourneyID,
 		Data: &pb.LeadTouched{
 			LeadId: l.ID, JourneyId: l.JourneyID, Touch: touchProto(l.Last), TouchCount: int32(l.TouchCount),
-			Score: d.scoreProto(l, now),
+			Score: d.scoreProto(l, now), Consents: people.ConsentsProto(consents),
 		},
 	}
 }

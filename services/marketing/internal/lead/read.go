@@ -15,8 +15,8 @@ SELECT CAST(l.id AS TEXT), CAST(l.journey_id AS TEXT), l.state, l.state_since, l
 	l.touch_count, l.transition_count, l.score, l.qualifying_action, l.hot, l.missing, l.exclusion,
 	COALESCE(CAST(l.handoff_id AS TEXT), ''), COALESCE(CAST(l.chain_id AS TEXT), ''), l.recycle_count, l.last_reason,
 	l.wake_at, COALESCE(CAST(l.import_id AS TEXT), ''), l.notes, l.customer_signals, l.referral, l.version, l.created_at, l.updated_at,
-	CAST(p.id AS TEXT), p.full_name, p.family, p.given, p.family_kana, p.given_kana, p.mail, p.phone, p.title, p.consents, p.version,
-	COALESCE(CAST(c.id AS TEXT), ''), COALESCE(c.match_key, ''), COALESCE(c.name, ''), COALESCE(c.domain, ''),
+	CAST(p.id AS TEXT), p.full_name, p.family, p.given, p.family_kana, p.given_kana, p.mail, p.phone, p.title, p.consents, p.told_at,
+	p.version, COALESCE(CAST(c.id AS TEXT), ''), COALESCE(c.match_key, ''), COALESCE(c.name, ''), COALESCE(c.domain, ''),
 	COALESCE(c.industry, ''), COALESCE(c.employees, 0)` + fromLead
 
 const fromLead = `
@@ -40,7 +40,7 @@ func scan(row store.Row) (*Lead, error) {
 		&l.HandoffID, &l.ChainID, &l.RecycleCount, &l.LastReason,
 		&l.WakeAt, &l.ImportID, &l.Notes, &signals, &referral, &l.Version, &l.CreatedAt, &l.UpdatedAt,
 		&p.ID, &p.Name.Full, &p.Name.Family, &p.Name.Given, &p.Name.FamilyKana, &p.Name.GivenKana, &p.Mail, &p.Phone, &p.Title,
-		&consents, &p.Version, &c.ID, &c.matchKey, &c.Name, &c.Domain, &c.Industry, &c.Employees)
+		&consents, &p.ToldAt, &p.Version, &c.ID, &c.matchKey, &c.Name, &c.Domain, &c.Industry, &c.Employees)
 	if err != nil {
 		return nil, err
 	}

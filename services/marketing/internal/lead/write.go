@@ -37,7 +37,7 @@ var transitions = history.Table[State]{Name: "lead_transitions", Key: "lead_id"}
 
 var (
 	peopleTable = newTable("people",
-		"id match_key full_name family given family_kana given_kana mail phone title consents version created_at")
+		"id match_key full_name family given family_kana given_kana mail phone title consents told_at version created_at")
 	companiesTable = newTable("companies", "id match_key name_key name domain industry employees created_at")
 	leadsTable     = newTable("leads", `id journey_id person_id company_id import_id state state_since source first_channel
 		first_touch last_touch touch_count transition_count score qualifying_action hot missing exclusion handoff_id chain_id
@@ -70,12 +70,14 @@ func personRow(p *Person, now time.Time) []any {
 	n := p.Name
 	return []any{
 		p.ID, p.MatchKey(), n.Full, n.Family, n.Given, n.FamilyKana, n.GivenKana, p.Mail, p.Phone, p.Title,
-		store.JSONOf(p.Consents), p.Version, now,
+		store.JSONOf(p.Consents), p.ToldAt, p.Version, now,
 	}
 }
 
 const updatePerson = `UPDATE people SET match_key = $2, full_name = $3, family = $4, given = $5, family_kana = $6,
-	given_kana = $7, mail = $8, phone = $9, title = $10, consents = $11, version = $12 WHERE id = $1`
+	given_kana = $7, mail = $8, phone = $9, title = $10, consents = $11, told_at = $12, version = $13 WHERE id = $1`
+
+const tellPerson = `UPDATE people SET told_at = $2 WHERE id = $1`
 
 func companyRow(c *Company, now time.Time) []any {
 	return []any{c.ID, c.matchKey, c.nameKey(), c.Name, c.Domain, c.Industry, c.Employees, now}
@@ -175,6 +177,11 @@ func (b *book) flush(ctx context.Context, tx store.Tx, actorID string, now time.
 			b.people[id].Version++
 			row := personRow(b.people[id], now)
 			tx.Queue(updatePerson, row[:len(row)-1]...)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.toldPeople)) {
+		if !fresh[id] && !b.changedPeople[id] {
+			tx.Queue(tellPerson, id, b.people[id].ToldAt)
 		}
 	}
 	for _, c := range b.consents {

@@ -1,6 +1,7 @@
 package person
 
 import (
+	"cmp"
 	"context"
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
@@ -77,10 +78,12 @@ func (s *Server) merge(ctx context.Context, tx store.Tx, stays, goes *Person, no
 	}
 	s.People.Redirect(tx, goes.ID, stays.ID)
 	redirect(tx, goes.ID, stays.ID)
+	now := s.Clock.Now()
+	stays.ToldAt = cmp.Or(stays.ToldAt, goes.ToldAt, &now) // of the merge everybody hears
 	save(tx, stays)
 	for _, c := range stays.Consents {
 		insertRecord(tx, Record{
-			PersonID: stays.ID, Consent: c, Evidence: note, Source: "merge", ActorID: access.ActorOf(ctx).ID, RecordedAt: s.Clock.Now(),
+			PersonID: stays.ID, Consent: c, Evidence: note, Source: "merge", ActorID: access.ActorOf(ctx).ID, RecordedAt: now,
 		})
 	}
 	return s.Events.Append(ctx, tx, event.Event{

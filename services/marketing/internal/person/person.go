@@ -21,8 +21,10 @@ type Person struct {
 	Mail, Phone, Title    string
 	Consents              []people.Consent
 	MergedInto            string
-	Version               int64
-	CreatedAt             time.Time
+	// ToldAt is since when other departments are told of the consents; nil: none of them has heard of the person.
+	ToldAt    *time.Time
+	Version   int64
+	CreatedAt time.Time
 }
 
 // identified tells whether the person is known by a mail address.

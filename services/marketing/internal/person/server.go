@@ -92,6 +92,10 @@ func (s *Server) hear(ctx context.Context, id, tag, command string, how *pb.Cons
 			})
 		}
 		if changed {
+			if p.ToldAt == nil { // rare enough to be told of anybody, and then others must hear what follows
+				now := s.Clock.Now()
+				p.ToldAt = &now
+			}
 			save(tx, p)
 			err := s.Events.Append(ctx, tx, event.Event{
 				Subject: people.Subject(p.ID), SubjectVersion: p.Version,

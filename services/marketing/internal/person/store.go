@@ -20,18 +20,19 @@ type personRow struct {
 	Mail, Phone, Title                    string
 	Consents                              store.JSON[[]people.Consent]
 	MergedInto                            string
+	ToldAt                                *time.Time
 	Version                               int64
 	CreatedAt                             time.Time
 }
 
 const columns = `CAST(id AS TEXT) AS id, match_key, full_name, family, given, family_kana, given_kana, mail, phone, title,
-	consents, COALESCE(CAST(merged_into AS TEXT), '') AS merged_into, version, created_at`
+	consents, COALESCE(CAST(merged_into AS TEXT), '') AS merged_into, told_at, version, created_at`
 
 func (r personRow) person() *Person {
 	return &Person{
 		ID: r.ID, MatchKey: r.MatchKey, Full: r.FullName, Family: r.Family, Given: r.Given, FamilyKana: r.FamilyKana,
 		GivenKana: r.GivenKana, Mail: r.Mail, Phone: r.Phone, Title: r.Title, Consents: r.Consents.V,
-		MergedInto: r.MergedInto, Version: r.Version, CreatedAt: r.CreatedAt,
+		MergedInto: r.MergedInto, ToldAt: r.ToldAt, Version: r.Version, CreatedAt: r.CreatedAt,
 	}
 }
 
@@ -65,8 +66,8 @@ func Consents(ctx context.Context, tx store.Tx, id string) ([]people.Consent, er
 // found by.
 func save(tx store.Tx, p *Person) {
 	tx.Queue(`UPDATE people SET full_name = $2, family = $3, given = $4, family_kana = $5, given_kana = $6, mail = $7, phone = $8,
-		title = $9, consents = $10, version = $11 WHERE id = $1`,
-		p.ID, p.Full, p.Family, p.Given, p.FamilyKana, p.GivenKana, p.Mail, p.Phone, p.Title, store.JSONOf(p.Consents), p.Version)
+		title = $9, consents = $10, told_at = $11, version = $12 WHERE id = $1`,
+		p.ID, p.Full, p.Family, p.Given, p.FamilyKana, p.GivenKana, p.Mail, p.Phone, p.Title, store.JSONOf(p.Consents), p.ToldAt, p.Version)
 }
 
 // redirect lets the row of a merged person, and those that led to it, lead to the survivor.

@@ -85,7 +85,9 @@ type LeadTouched struct {
 	// How many touches there are now.
 	TouchCount int32 `protobuf:"varint,4,opt,name=touch_count,json=touchCount,proto3" json:"touch_count,omitempty"`
 	// The score now.
-	Score         *v11.LeadScore `protobuf:"bytes,5,opt,name=score,proto3" json:"score,omitempty"`
+	Score *v11.LeadScore `protobuf:"bytes,5,opt,name=score,proto3" json:"score,omitempty"`
+	// What was said with it on consent. What holds is another question: a withdrawal may stand against it.
+	Consents      []*v11.Consent `protobuf:"bytes,6,rep,name=consents,proto3" json:"consents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,6 +153,13 @@ func (x *LeadTouched) GetTouchCount() int32 {
 func (x *LeadTouched) GetScore() *v11.LeadScore {
 	if x != nil {
 		return x.Score
+	}
+	return nil
+}
+
+func (x *LeadTouched) GetConsents() []*v11.Consent {
+	if x != nil {
+		return x.Consents
 	}
 	return nil
 }
@@ -564,7 +573,7 @@ const file_tasuki_marketing_v1_events_proto_rawDesc = "" +
 	"\n" +
 	" tasuki/marketing/v1/events.proto\x12\x13tasuki.marketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a#tasuki/marketing/v1/exclusion.proto\x1a\x1etasuki/marketing/v1/lead.proto\x1a%tasuki/marketing/v1/lead_import.proto\x1a\x19tasuki/type/v1/type.proto\"=\n" +
 	"\fLeadCaptured\x12-\n" +
-	"\x04lead\x18\x01 \x01(\v2\x19.tasuki.marketing.v1.LeadR\x04lead\"\xc7\x01\n" +
+	"\x04lead\x18\x01 \x01(\v2\x19.tasuki.marketing.v1.LeadR\x04lead\"\xff\x01\n" +
 	"\vLeadTouched\x12\x17\n" +
 	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x1d\n" +
 	"\n" +
@@ -572,7 +581,8 @@ const file_tasuki_marketing_v1_events_proto_rawDesc = "" +
 	"\x05touch\x18\x03 \x01(\v2\x15.tasuki.type.v1.TouchR\x05touch\x12\x1f\n" +
 	"\vtouch_count\x18\x04 \x01(\x05R\n" +
 	"touchCount\x122\n" +
-	"\x05score\x18\x05 \x01(\v2\x1c.tasuki.handoff.v1.LeadScoreR\x05score\"<\n" +
+	"\x05score\x18\x05 \x01(\v2\x1c.tasuki.handoff.v1.LeadScoreR\x05score\x126\n" +
+	"\bconsents\x18\x06 \x03(\v2\x1a.tasuki.handoff.v1.ConsentR\bconsents\"<\n" +
 	"\vLeadUpdated\x12-\n" +
 	"\x04lead\x18\x01 \x01(\v2\x19.tasuki.marketing.v1.LeadR\x04lead\"\x91\x02\n" +
 	"\x10LeadStateChanged\x12\x17\n" +
@@ -627,32 +637,34 @@ var file_tasuki_marketing_v1_events_proto_goTypes = []any{
 	(*Lead)(nil),                       // 9: tasuki.marketing.v1.Lead
 	(*v1.Touch)(nil),                   // 10: tasuki.type.v1.Touch
 	(*v11.LeadScore)(nil),              // 11: tasuki.handoff.v1.LeadScore
-	(Lead_State)(0),                    // 12: tasuki.marketing.v1.Lead.State
-	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
-	(*LeadImport)(nil),                 // 14: tasuki.marketing.v1.LeadImport
-	(*ExclusionRule)(nil),              // 15: tasuki.marketing.v1.ExclusionRule
-	(*CustomerSignal)(nil),             // 16: tasuki.marketing.v1.CustomerSignal
-	(*CustomerSignals)(nil),            // 17: tasuki.marketing.v1.CustomerSignals
+	(*v11.Consent)(nil),                // 12: tasuki.handoff.v1.Consent
+	(Lead_State)(0),                    // 13: tasuki.marketing.v1.Lead.State
+	(*timestamppb.Timestamp)(nil),      // 14: google.protobuf.Timestamp
+	(*LeadImport)(nil),                 // 15: tasuki.marketing.v1.LeadImport
+	(*ExclusionRule)(nil),              // 16: tasuki.marketing.v1.ExclusionRule
+	(*CustomerSignal)(nil),             // 17: tasuki.marketing.v1.CustomerSignal
+	(*CustomerSignals)(nil),            // 18: tasuki.marketing.v1.CustomerSignals
 }
 var file_tasuki_marketing_v1_events_proto_depIdxs = []int32{
 	9,  // 0: tasuki.marketing.v1.LeadCaptured.lead:type_name -> tasuki.marketing.v1.Lead
 	10, // 1: tasuki.marketing.v1.LeadTouched.touch:type_name -> tasuki.type.v1.Touch
 	11, // 2: tasuki.marketing.v1.LeadTouched.score:type_name -> tasuki.handoff.v1.LeadScore
-	9,  // 3: tasuki.marketing.v1.LeadUpdated.lead:type_name -> tasuki.marketing.v1.Lead
-	12, // 4: tasuki.marketing.v1.LeadStateChanged.from:type_name -> tasuki.marketing.v1.Lead.State
-	12, // 5: tasuki.marketing.v1.LeadStateChanged.to:type_name -> tasuki.marketing.v1.Lead.State
-	13, // 6: tasuki.marketing.v1.LeadStateChanged.wake_at:type_name -> google.protobuf.Timestamp
-	14, // 7: tasuki.marketing.v1.LeadImportCreated.lead_import:type_name -> tasuki.marketing.v1.LeadImport
-	14, // 8: tasuki.marketing.v1.LeadImportFinished.lead_import:type_name -> tasuki.marketing.v1.LeadImport
-	15, // 9: tasuki.marketing.v1.ExclusionRuleCreated.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
-	15, // 10: tasuki.marketing.v1.ExclusionRuleDeleted.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
-	16, // 11: tasuki.marketing.v1.LeadCustomerSignalReceived.signal:type_name -> tasuki.marketing.v1.CustomerSignal
-	17, // 12: tasuki.marketing.v1.LeadCustomerSignalReceived.customer_signals:type_name -> tasuki.marketing.v1.CustomerSignals
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	12, // 3: tasuki.marketing.v1.LeadTouched.consents:type_name -> tasuki.handoff.v1.Consent
+	9,  // 4: tasuki.marketing.v1.LeadUpdated.lead:type_name -> tasuki.marketing.v1.Lead
+	13, // 5: tasuki.marketing.v1.LeadStateChanged.from:type_name -> tasuki.marketing.v1.Lead.State
+	13, // 6: tasuki.marketing.v1.LeadStateChanged.to:type_name -> tasuki.marketing.v1.Lead.State
+	14, // 7: tasuki.marketing.v1.LeadStateChanged.wake_at:type_name -> google.protobuf.Timestamp
+	15, // 8: tasuki.marketing.v1.LeadImportCreated.lead_import:type_name -> tasuki.marketing.v1.LeadImport
+	15, // 9: tasuki.marketing.v1.LeadImportFinished.lead_import:type_name -> tasuki.marketing.v1.LeadImport
+	16, // 10: tasuki.marketing.v1.ExclusionRuleCreated.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
+	16, // 11: tasuki.marketing.v1.ExclusionRuleDeleted.exclusion_rule:type_name -> tasuki.marketing.v1.ExclusionRule
+	17, // 12: tasuki.marketing.v1.LeadCustomerSignalReceived.signal:type_name -> tasuki.marketing.v1.CustomerSignal
+	18, // 13: tasuki.marketing.v1.LeadCustomerSignalReceived.customer_signals:type_name -> tasuki.marketing.v1.CustomerSignals
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_marketing_v1_events_proto_init() }

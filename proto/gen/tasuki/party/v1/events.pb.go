@@ -27,8 +27,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ConsentChanged: what a person agreed to has changed. Subject `person/ID`; its version counts up with every change of the
-// person, so a reader keeps the consents of the highest version.
+// ConsentChanged: what a person agreed to has changed, or another department comes to know the person: nobody is told of the
+// consents that come with captures and imports before that (the events of the lead have them). Subject `person/ID`; its
+// version counts up with every change of the person, so a reader keeps the consents of the highest version.
 type ConsentChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The person.

@@ -75,7 +75,17 @@ func (b *Book) keep(tx store.Tx, personID string, version int64, consents []Cons
 		personID, version, store.JSONOf(consents))
 }
 
-// Consents are what holds for people, by id; people of whom marketing told nothing are not in it.
+// keepHanded takes in the consents that came with a handoff, where marketing has told nothing: handoffs may be faster than
+// the feed, and nobody may be called meanwhile who does not want it. Whatever marketing tells replaces them.
+func (b *Book) keepHanded(tx store.Tx, personID string, consents []Consent) {
+	if b.Own != nil || personID == "" || len(consents) == 0 {
+		return
+	}
+	tx.Queue(`INSERT INTO person_consents (person_id, version, consents) VALUES ($1, 0, $2) ON CONFLICT (person_id) DO NOTHING`,
+		personID, store.JSONOf(consents))
+}
+
+// Consents are what holds for people, by id; people of whom nothing was told are not in it.
 func (b *Book) Consents(ctx context.Context, tx store.Tx, personIDs ...string) (map[string][]Consent, error) {
 	type row struct {
 		PersonID string

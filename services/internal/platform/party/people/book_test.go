@@ -354,6 +354,45 @@ func TestWhatArrivesLateIsTakenAsPeopleAreNow(t *testing.T) {
 	})
 }
 
+// A handoff may arrive before the feed tells of its person.
+func TestConsentsComeWithTheHandoff(t *testing.T) {
+	desks(t, func(t *testing.T, d *desk) {
+		arrive := func(id string, consents ...*handoffv1.Consent) {
+			d.write(t, func(ctx context.Context, tx store.Tx) error {
+				return d.Intake(ctx, tx, &handoffv1.Handoff{PersonId: id, Payload: &handoffv1.Payload{Kind: &handoffv1.Payload_Mql{
+					Mql: &handoffv1.MqlPayload{Person: &typev1.Person{Id: id}, Consents: consents},
+				}}})
+			})
+		}
+		wantAllowed := func(when, id, want string) {
+			t.Helper()
+			if got := d.allowed(t, id); got != want {
+				t.Errorf("%s %q is allowed, want %q", when, got, want)
+			}
+		}
+		fresh, silent, gone, merged, stays := party.NewID(), party.NewID(), party.NewID(), party.NewID(), party.NewID()
+		arrive(fresh, granted("MAIL"), &handoffv1.Consent{Channel: "PHONE"})
+		wantAllowed("as soon as a lead is here", fresh, "MAIL")
+		d.hear(t, 1, &partyv1.ConsentChanged{PersonId: fresh, Consents: []*handoffv1.Consent{{Channel: "MAIL"}, {Channel: "PHONE"}}})
+		wantAllowed("after what marketing tells", fresh, "")
+		arrive(fresh, granted("MAIL"), granted("PHONE"))
+		wantAllowed("when an old offer arrives again", fresh, "")
+
+		arrive(silent)
+		wantAllowed("with a lead that says nothing of consents", silent, "PHONE")
+
+		d.hear(t, 1, &partyv1.ErasureRequested{ErasureId: party.NewID(), PersonId: gone, PersonIds: []string{gone}})
+		arrive(gone, granted("MAIL"))
+		wantAllowed("of somebody who was erased", gone, "")
+		d.hear(t, 2, &partyv1.PersonMerged{SurvivorId: stays, MergedId: merged, Consents: []*handoffv1.Consent{{Channel: "MAIL"}}})
+		arrive(merged, granted("MAIL"))
+		wantAllowed("of somebody who was merged", merged, "PHONE")
+		if kept := d.texts(t, `SELECT person_id FROM person_consents WHERE person_id IN ($1, $2, $3)`, silent, gone, merged); len(kept) > 0 {
+			t.Errorf("consents are kept of %v", kept)
+		}
+	})
+}
+
 func TestUnlistedTablesAreFound(t *testing.T) {
 	desks(t, func(t *testing.T, d *desk) {
 		wrong, err := people.Unlisted(t.Context(), d.DB, tables)

@@ -3,8 +3,8 @@
 // What it promises:
 //
 //   - A merged id resolves to the person that stays, for ever, through any number of merges.
-//   - Consents are a projection of what marketing tells. Whether a person may be contacted is answered from it, without
-//     a call; a withdrawal wins over everything that is not a later opt-in.
+//   - Consents are a projection of what marketing tells, and until it has, of what came with the handoff. Whether a person
+//     may be contacted is answered from it, without a call; a withdrawal wins over everything that is not a later opt-in.
 //   - An erasure empties every table that the department has named, its handoffs and its events of the person, in one
 //     transaction with the answer to it. What arrives of an erased person later is emptied on arrival. A salted hash of the
 //     addresses is all that stays.

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -184,7 +185,8 @@ func (t Table) taken(ctx context.Context, tx store.Tx, r record, merged, survivo
 }
 
 // Intake is what a department makes of a handoff that arrives: the ids of people who were merged become those of the
-// survivors, and people who were erased are left with nothing but their ids. It is the Intake of the handoff engine.
+// survivors, and people who were erased are left with nothing but their ids; the consents of the others are kept. It is the
+// Intake of the handoff engine.
 func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
 	ids := peopleIn(h)
 	if len(ids) == 0 {
@@ -214,6 +216,9 @@ func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) er
 		if f.Survivor != "" {
 			Rename(h, f.PersonID, f.Survivor)
 		}
+	}
+	if !slices.Contains(forgotten, h.GetPersonId()) {
+		b.keepHanded(tx, h.GetPersonId(), ConsentsOf(h.GetPayload().GetMql().GetConsents()))
 	}
 	return nil
 }
