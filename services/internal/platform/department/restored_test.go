@@ -87,5 +87,10 @@ func TestStartOnAnotherServer(t *testing.T) {
 	if log, err := start(asGuest.String()); err != nil || !strings.Contains(log, said) {
 		t.Errorf("as the owner: %v\n%s", err, log)
 	}
+	// A server that does not tell which one it is, is none that anybody has moved to.
+	exec(t.Context(), move, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+	if log, err := start(asGuest.String()); err != nil || strings.Contains(log, said) {
+		t.Errorf("on a server that does not tell: %v\n%s", err, log)
+	}
 	exec(t.Context(), "ALTER TABLE events OWNER TO CURRENT_USER")
 }

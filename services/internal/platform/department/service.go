@@ -78,14 +78,20 @@ func Open(ctx context.Context, def Definition, s Settings) (*Service, error) {
 	return service, nil
 }
 
+// insufficientPrivilege is PostgreSQL's code for what only an owner may do.
+const insufficientPrivilege = "42501"
+
 func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*Service, error) {
 	if err := upToDate(ctx, def, db, s.Migrate); err != nil {
 		return nil, err
 	}
 	logger := s.Logger.With("department", string(def.Name))
 	leapt, err := event.Resume(ctx, db, false, s.Clock.Now())
-	if err != nil {
+	if refused := (*store.Error)(nil); errors.As(err, &refused) && refused.Code == insufficientPrivilege {
 		return nil, fmt.Errorf("%w: the database was restored or has another server than before, so run `%s migrate` as its owner first", err, program(def))
+	}
+	if err != nil {
+		return nil, err
 	}
 	if leapt {
 		logger.WarnContext(ctx, "the database was restored or has another server than before: its feed goes on after a leap, so compare the ledgers by `tasuki reconcile`")

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,14 +39,7 @@ func Resume(ctx context.Context, db *store.DB, restored bool, now time.Time) (le
 		}
 		return true, leapSQLite(ctx, db, now)
 	}
-	w, err := store.Read(ctx, db, func(tx store.Tx) (whereabouts, error) { return lookAround(ctx, tx) })
-	if err == nil && !restored && !w.moved() && !w.unknown() {
-		return false, nil
-	}
-	if err == nil {
-		leapt, err = resumePostgres(ctx, db, restored, now)
-	}
-	if err != nil {
+	if leapt, err = resumePostgres(ctx, db, restored, now); err != nil {
 		return false, fmt.Errorf("event: resume: %w", err)
 	}
 	return leapt, nil
@@ -78,7 +72,7 @@ func outrun(tx store.Tx, seen int64, now time.Time) {
 
 // whereabouts is where a PostgreSQL database is, and where it was.
 type whereabouts struct {
-	// server is the present one: its system identifier and its timeline; empty where nobody may know.
+	// server is the present one; empty where nobody may know.
 	server, last string
 	// future tells that events are stored which this server's transactions would precede.
 	future bool
@@ -89,30 +83,42 @@ func (w whereabouts) moved() bool {
 }
 func (w whereabouts) unknown() bool { return w.last == "" && w.server != "" }
 
-func lookAround(ctx context.Context, tx store.Tx) (w whereabouts, err error) {
-	var may bool
-	err = tx.QueryRow(ctx, `SELECT has_function_privilege('pg_control_system()', 'execute') AND has_function_privilege('pg_walfile_name(pg_lsn)', 'execute')`).Scan(&may)
-	if err != nil {
-		return w, err
+// serverOf names the server: its system identifier, and its timeline, with which the name of a WAL file begins (that of the last
+// checkpoint would lag behind a promotion). Empty where it does not tell, as some that others run do not.
+func serverOf(ctx context.Context, db *store.DB) (string, error) {
+	server, err := store.Read(ctx, db, func(tx store.Tx) (server string, err error) {
+		err = tx.QueryRow(ctx, `SELECT CAST(system_identifier AS text) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+			FROM pg_control_system()`).Scan(&server)
+		return server, err
+	})
+	var refused *store.Error
+	if errors.As(err, &refused) && refused.Kind == nil {
+		return "", nil
 	}
-	if may {
-		// The name of a WAL file begins with the timeline. That of the last checkpoint would lag behind a promotion.
-		err = tx.QueryRow(ctx, `SELECT CAST(system_identifier AS text) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()`).Scan(&w.server)
-		if err != nil {
-			return w, err
-		}
-	}
-	err = tx.QueryRow(ctx, `SELECT server, COALESCE((SELECT xid FROM events ORDER BY events.xid DESC LIMIT 1) >=
+	return server, err
+}
+
+func lookAround(ctx context.Context, tx store.Tx, server string) (whereabouts, error) {
+	w := whereabouts{server: server}
+	err := tx.QueryRow(ctx, `SELECT server, COALESCE((SELECT xid FROM events ORDER BY events.xid DESC LIMIT 1) >=
 		CAST(CAST(CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) + shift AS text) AS xid8), FALSE) FROM feed_clock`).
 		Scan(&w.last, &w.future)
 	return w, err
 }
 
 func resumePostgres(ctx context.Context, db *store.DB, restored bool, now time.Time) (leapt bool, err error) {
+	server, err := serverOf(ctx, db)
+	if err != nil {
+		return false, err
+	}
+	w, err := store.Read(ctx, db, func(tx store.Tx) (whereabouts, error) { return lookAround(ctx, tx, server) })
+	if err != nil || !restored && !w.moved() && !w.unknown() {
+		return false, err
+	}
 	_, err = store.Write(ctx, db, func(tx store.Tx) (struct{}, error) {
 		leapt = false
 		store.Lock(tx, "event.resume")
-		w, err := lookAround(ctx, tx)
+		w, err := lookAround(ctx, tx, server)
 		if err != nil {
 			return struct{}{}, err
 		}
