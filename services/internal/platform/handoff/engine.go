@@ -29,7 +29,7 @@ type Config struct {
 	Jobs   *jobs.Jobs
 	Logger *slog.Logger
 	// Intake may change what arrives before anything else sees it: people who were merged or erased meanwhile.
-	Intake func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error
+	Intake func(ctx context.Context, tx store.Tx, arriving ...*handoffv1.Handoff) error
 	// Together is for simulations, which decide what happens at the same time: deliveries wait for no other, and take along
 	// what it names. Nil lets those go together that wait for the same receiver.
 	Together func(handoffID string) []string

@@ -64,8 +64,11 @@ func find(ctx context.Context, tx store.Tx, id string, lock bool) (*entry, error
 // are left out.
 func findAll(ctx context.Context, tx store.Tx, ids []string, lock string) (map[string]*entry, error) {
 	d := tx.Dialect()
-	rows, err := store.Select[handoffRow](ctx, tx, `SELECT side, version, body FROM handoffs WHERE `+d.InUUID("id", 1)+` ORDER BY id`+lock,
-		d.Strings(ids))
+	where, arg := d.InUUID("id", 1)+` ORDER BY id`, any(d.Strings(ids))
+	if len(ids) == 1 { // PostgreSQL plans a list anew each time
+		where, arg = `id = $1`, ids[0]
+	}
+	rows, err := store.Select[handoffRow](ctx, tx, `SELECT side, version, body FROM handoffs WHERE `+where+lock, arg)
 	if err != nil {
 		return nil, fmt.Errorf("handoff: read: %w", err)
 	}

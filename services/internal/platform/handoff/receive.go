@@ -37,7 +37,11 @@ func (v *receiver) offer(ctx context.Context, sent *handoffv1.Handoff) (*handoff
 		if err != nil {
 			return nil, err
 		}
-		return v.take(ctx, tx, cfg, r, sent)
+		taken, err := v.e.taken(ctx, tx, sent)
+		if err != nil {
+			return nil, err
+		}
+		return v.take(ctx, tx, cfg, r, taken[0])
 	})
 }
 
@@ -56,12 +60,9 @@ func (v *receiver) accepts(sent *handoffv1.Handoff) (*KindConfig, error) {
 	return cfg, nil
 }
 
-// take puts an offer into the ledger. r is the locked row of the handoff, nil when there is none.
+// take puts an offer into the ledger, as it was taken in. r is the locked row of the handoff, nil when there is none.
 func (v *receiver) take(ctx context.Context, tx store.Tx, cfg *KindConfig, r *entry, sent *handoffv1.Handoff) (*handoffv1.Handoff, error) {
-	sent, err := v.e.taken(ctx, tx, sent)
 	switch {
-	case err != nil:
-		return nil, err
 	case r == nil:
 		return v.e.receive(ctx, tx, cfg, sent)
 	case r.side != In:
@@ -74,13 +75,16 @@ func (v *receiver) take(ctx context.Context, tx store.Tx, cfg *KindConfig, r *en
 	return v.e.receiveAgain(ctx, tx, cfg, r, sent)
 }
 
-// taken is what arrives as this department takes it.
-func (e *Engine) taken(ctx context.Context, tx store.Tx, sent *handoffv1.Handoff) (*handoffv1.Handoff, error) {
+// taken are arriving offers as this department takes them.
+func (e *Engine) taken(ctx context.Context, tx store.Tx, arriving ...*handoffv1.Handoff) ([]*handoffv1.Handoff, error) {
 	if e.cfg.Intake == nil {
-		return sent, nil
+		return arriving, nil
 	}
-	sent = proto.CloneOf(sent)
-	return sent, e.cfg.Intake(ctx, tx, sent)
+	taken := make([]*handoffv1.Handoff, len(arriving))
+	for i, sent := range arriving {
+		taken[i] = proto.CloneOf(sent)
+	}
+	return taken, e.cfg.Intake(ctx, tx, taken...)
 }
 
 // incoming is the sender's handoff as the receiver's ledger begins with it.

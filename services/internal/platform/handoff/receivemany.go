@@ -48,12 +48,12 @@ func (v *receiver) BatchOffer(ctx context.Context, req *handoffv1.BatchOfferRequ
 
 // takeAll takes all offers into the ledger, or none.
 func (v *receiver) takeAll(ctx context.Context, offers []*handoffv1.BatchedOffer) ([]*handoffv1.Handoff, error) {
-	ids := make([]string, len(offers))
+	ids, arriving := make([]string, len(offers)), make([]*handoffv1.Handoff, len(offers))
 	for i, o := range offers {
 		if _, err := v.accepts(o.GetHandoff()); err != nil {
 			return nil, err
 		}
-		ids[i] = o.GetHandoff().GetId()
+		ids[i], arriving[i] = o.GetHandoff().GetId(), o.GetHandoff()
 	}
 	// Two calls lock what they have in common in the same order.
 	sorted := slices.SortedFunc(slices.Values(offers), func(a, b *handoffv1.BatchedOffer) int {
@@ -67,10 +67,14 @@ func (v *receiver) takeAll(ctx context.Context, offers []*handoffv1.BatchedOffer
 		if err != nil {
 			return nil, err
 		}
-		ctx, taken := withPolicies(ctx), make([]*handoffv1.Handoff, len(offers))
+		taken, err := v.e.taken(ctx, tx, arriving...)
+		if err != nil {
+			return nil, err
+		}
+		ctx := withPolicies(ctx)
 		for i, o := range offers {
 			ctx, span := resume(ctx, o)
-			taken[i], err = v.take(ctx, tx, v.e.kind(o.GetHandoff().GetKind(), In), found[ids[i]], o.GetHandoff())
+			taken[i], err = v.take(ctx, tx, v.e.kind(taken[i].GetKind(), In), found[ids[i]], taken[i])
 			span.End()
 			if err != nil {
 				return nil, err

@@ -78,6 +78,9 @@ func forUpdate(d store.Dialect) string {
 // lock reads leads to change them, in the order of their ids, so that two transactions do not wait for one another.
 func lock(ctx context.Context, tx store.Tx, ids []string) ([]*Lead, error) {
 	d := tx.Dialect()
+	if len(ids) == 1 { // PostgreSQL plans a list anew each time
+		return selectLeads(ctx, tx, selectLead+" WHERE l.id = $1"+forUpdate(d), ids[0])
+	}
 	return selectLeads(ctx, tx, selectLead+" WHERE "+d.InUUID("l.id", 1)+" ORDER BY l.id"+forUpdate(d), d.Strings(ids))
 }
 

@@ -184,20 +184,18 @@ func (t Table) taken(ctx context.Context, tx store.Tx, r record, merged, survivo
 	return n > 0, err
 }
 
-// Intake is what a department makes of a handoff that arrives: the ids of people who were merged become those of the
+// Intake is what a department makes of handoffs that arrive: the ids of people who were merged become those of the
 // survivors, and people who were erased are left with nothing but their ids; the consents of the others are kept. It is the
 // Intake of the handoff engine.
-func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
-	ids := peopleIn(h)
+func (b *Book) Intake(ctx context.Context, tx store.Tx, arriving ...*handoffv1.Handoff) error {
+	var ids []string
+	for _, h := range arriving {
+		ids = append(ids, peopleIn(h)...)
+	}
 	if len(ids) == 0 {
 		return nil
 	}
-	type fate struct{ PersonID, Survivor string }
-	redirected, args := in("person_id", ids)
-	gone, _ := in("person_id", ids)
-	fates, err := store.Select[fate](ctx, tx, `SELECT person_id, survivor_id AS survivor
-		FROM person_redirects WHERE `+redirected+`
-		UNION ALL SELECT person_id, '' FROM person_erasures WHERE `+gone, args...)
+	fates, err := fatesOf(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
@@ -207,18 +205,33 @@ func (b *Book) Intake(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) er
 			forgotten = append(forgotten, f.PersonID)
 		}
 	}
-	if len(forgotten) > 0 {
-		facts := NewFacts(forgotten...)
-		facts.LearnProto(h)
-		facts.CutProto(h)
-	}
-	for _, f := range fates {
-		if f.Survivor != "" {
-			Rename(h, f.PersonID, f.Survivor)
+	for _, h := range arriving {
+		if len(forgotten) > 0 {
+			facts := NewFacts(forgotten...)
+			facts.LearnProto(h)
+			facts.CutProto(h)
+		}
+		for _, f := range fates {
+			if f.Survivor != "" {
+				Rename(h, f.PersonID, f.Survivor)
+			}
+		}
+		if !slices.Contains(forgotten, h.GetPersonId()) {
+			b.keepHanded(tx, h.GetPersonId(), ConsentsOf(h.GetPayload().GetMql().GetConsents()))
 		}
 	}
-	if !slices.Contains(forgotten, h.GetPersonId()) {
-		b.keepHanded(tx, h.GetPersonId(), ConsentsOf(h.GetPayload().GetMql().GetConsents()))
-	}
 	return nil
+}
+
+// fate is what has become of a person; without a survivor the person was erased.
+type fate struct{ PersonID, Survivor string }
+
+func fatesOf(ctx context.Context, tx store.Tx, ids []string) ([]fate, error) {
+	where, args := in("person_id", ids)
+	if len(ids) > 4 { // one text for all lengths
+		d := tx.Dialect()
+		where, args = d.In("person_id", 1), []any{d.Strings(ids)}
+	}
+	return store.Select[fate](ctx, tx, `SELECT person_id, survivor_id AS survivor FROM person_redirects WHERE `+where+`
+		UNION ALL SELECT person_id, '' FROM person_erasures WHERE `+where, args...)
 }
