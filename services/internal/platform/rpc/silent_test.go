@@ -94,7 +94,9 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 	}
 	network := &muted{Listener: l, lost: make(chan struct{}, 1)}
 	network.relay(t, h.addr)
-	quick := func(o *dialOptions) { o.keepalive.Time, o.keepalive.Timeout = 50*time.Millisecond, 200*time.Millisecond }
+	quick := func(o *dialOptions) {
+		o.keepalive.Time, o.keepalive.Timeout = 50*time.Millisecond, 200*time.Millisecond
+	}
 	cc := closing(t)(Dial(l.Addr().String(), To(access.Marketing), Attempts(1), quick))
 	ctx, cancel := context.WithTimeout(h.ctx(t, access.RoleViewer), 20*time.Second)
 	defer cancel()

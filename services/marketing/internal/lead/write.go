@@ -21,6 +21,14 @@ type table struct {
 	name    string
 	columns []string
 	insert  string
+	// history is set of tables that are only added to, and that no later statement of a transaction refers to.
+	history bool
+}
+
+func newHistory(name, columns string) table {
+	t := newTable(name, columns)
+	t.history = true
+	return t
 }
 
 func newTable(name, columns string) table {
@@ -42,10 +50,10 @@ var (
 	leadsTable     = newTable("leads", `id journey_id person_id company_id import_id state state_since source first_channel
 		first_touch last_touch touch_count transition_count score qualifying_action hot missing exclusion handoff_id chain_id
 		recycle_count last_reason wake_at notes customer_signals referral version created_at updated_at`)
-	signalsTable     = newTable("lead_customer_signals", "lead_id seq kind customer_id score reasons note referral_id at recorded_at")
-	touchesTable     = newTable("lead_touches", "lead_id seq channel campaign action at source submission_id recorded_at")
-	transitionsTable = newTable(transitions.Name, strings.Join(transitions.Columns(), " "))
-	consentsTable    = newTable("consent_records", "id person_id channel granted basis at source actor_id recorded_at")
+	signalsTable     = newHistory("lead_customer_signals", "lead_id seq kind customer_id score reasons note referral_id at recorded_at")
+	touchesTable     = newHistory("lead_touches", "lead_id seq channel campaign action at source submission_id recorded_at")
+	transitionsTable = newHistory(transitions.Name, strings.Join(transitions.Columns(), " "))
+	consentsTable    = newHistory("consent_records", "id person_id channel granted basis at source actor_id recorded_at")
 )
 
 // put writes rows: a few travel with the commit, many are copied.
@@ -54,7 +62,11 @@ func put(ctx context.Context, tx store.Tx, t table, rows [][]any) error {
 		return store.Copy(ctx, tx, t.name, t.columns, rows)
 	}
 	for _, row := range rows {
-		tx.Queue(t.insert, row...)
+		if t.history {
+			tx.Append(t.name, t.columns, row...)
+		} else {
+			tx.Queue(t.insert, row...)
+		}
 	}
 	return nil
 }
