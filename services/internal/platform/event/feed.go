@@ -80,7 +80,7 @@ func (l *Log) Follow(ctx context.Context, req FollowRequest, send func(*feedv1.S
 		}
 	}
 	f := filter{req.Types, req.Subject}
-	t := l.joinTail(f)
+	t := l.joinTail(f) //nolint:contextcheck // it outlives the stream that comes first
 	defer l.leaveTail(t, f)
 	silent := time.NewTimer(heartbeat)
 	defer silent.Stop()

@@ -62,8 +62,13 @@ func TestStreamsComeAndGo(t *testing.T) {
 		log := newLog(db)
 		feed := serve(t, log)
 		readers := []*wanderer{
-			{}, {types: []string{int64Type}}, {types: []string{stringType}}, {types: []string{int64Type, stringType}},
-			{subject: "a/1"}, {types: []string{stringType}, subject: "a/1"}, {types: []string{stringType}},
+			{},
+			{types: []string{int64Type}},
+			{types: []string{stringType}},
+			{types: []string{int64Type, stringType}},
+			{subject: "a/1"},
+			{types: []string{stringType}, subject: "a/1"},
+			{types: []string{stringType}},
 		}
 		wants := []int{
 			2*single + bulks*bulk, single + bulks*bulk, single, 2*single + bulks*bulk, single, single, single,
@@ -137,10 +142,10 @@ func TestStreamsReadTogether(t *testing.T) {
 					}
 					return nil
 				})
-				if ctx.Err() != nil {
-					return nil
+				if ctx.Err() == nil {
+					return err
 				}
-				return err
+				return nil
 			})
 			<-came
 		}

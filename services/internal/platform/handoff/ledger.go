@@ -64,7 +64,7 @@ func find(ctx context.Context, tx store.Tx, id string, lock bool) (*entry, error
 // are left out.
 func findAll(ctx context.Context, tx store.Tx, ids []string, lock string) (map[string]*entry, error) {
 	d := tx.Dialect()
-	where, arg := d.InUUID("id", 1)+` ORDER BY id`, any(d.Strings(ids))
+	where, arg := d.InUUID("id", 1)+` ORDER BY id`, d.Strings(ids)
 	if len(ids) == 1 { // PostgreSQL plans a list anew each time
 		where, arg = `id = $1`, ids[0]
 	}

@@ -148,7 +148,7 @@ func offerAll(ctx context.Context, conn grpc.ClientConnInterface, batch []*parce
 func offerTogether(ctx context.Context, client handoffv1.HandoffReceiverServiceClient, batch []*parcel) error {
 	req := &handoffv1.BatchOfferRequest{}
 	for _, p := range batch {
-		req.Offers = append(req.Offers, &handoffv1.BatchedOffer{Handoff: p.h, Traceparent: telemetry.Traceparent(p.ctx)})
+		req.Offers = append(req.Offers, &handoffv1.BatchedOffer{Handoff: p.h, Traceparent: telemetry.Traceparent(p.ctx)}) //nolint:contextcheck // each goes on in its own trace
 	}
 	resp, err := client.BatchOffer(ctx, req)
 	if err != nil {

@@ -27,19 +27,9 @@ func (d Dialect) ForUpdateSkipLocked() string { return d.pick(" FOR UPDATE SKIP 
 // ForShare keeps the rows of a SELECT from being changed until the transaction ends. Empty on SQLite.
 func (d Dialect) ForShare() string { return d.pick(" FOR SHARE", "") }
 
-// VisibleXID is the predicate on an xid8 column named xid that no running transaction can still precede the row: what it
-// selects, ordered by (xid, sequence), never changes but at its end. Always true on SQLite, which commits in sequence.
-// Running transactions of all databases of the server count, so a long one anywhere holds new rows back. Beware of ORDER BY
-// with an alias: XIDText(xid) AS xid makes ORDER BY xid compare text; write the table's name before it.
-func (d Dialect) VisibleXID() string {
-	return d.pick("xid < pg_snapshot_xmin(pg_current_snapshot())", "1=1")
-}
-
-// NowXID is the id of the present transaction as a value for an xid8 column; 0 on SQLite.
-func (d Dialect) NowXID() string { return d.pick("pg_current_xact_id()", "0") }
-
 // XIDArg casts a parameter or expression to xid8, and XIDText reads such a column as decimal text; on SQLite they give an
-// integer and its text.
+// integer and its text. Beware of ORDER BY with an alias: XIDText(xid) AS xid makes ORDER BY xid compare text; write the
+// table's name before it.
 func (d Dialect) XIDArg(expr string) string {
 	return d.pick("CAST("+expr+" AS xid8)", "CAST("+expr+" AS INTEGER)")
 }

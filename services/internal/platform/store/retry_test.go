@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
@@ -282,54 +281,5 @@ func TestBusyFile(t *testing.T) {
 	}))
 	if got := names(t, ours); len(got) != 3 {
 		t.Errorf("stored %v", got)
-	}
-}
-
-// Two transactions commit in the reverse of the order in which they began. A reader that takes only what VisibleXID lets it
-// see, and remembers how far it came, gets each row once.
-func TestReversedCommits(t *testing.T) {
-	db := testkit.Postgres(t, sets())
-	type entry struct {
-		XID  string
-		Seq  int64
-		What string
-	}
-	last := entry{XID: "0"}
-	next := func() (what []string) {
-		must(t, read(t, db, func(ctx context.Context, tx store.Tx) error {
-			d := tx.Dialect()
-			rows, err := store.Select[entry](ctx, tx, "SELECT "+d.XIDText("xid")+" AS xid, seq, what FROM log WHERE "+d.VisibleXID()+
-				" AND (xid, seq) > ("+d.XIDArg("$1")+", $2) ORDER BY log.xid, seq", last.XID, last.Seq)
-			for _, row := range rows {
-				what = append(what, row.What)
-				last = row
-			}
-			return err
-		}))
-		return what
-	}
-	insert := "INSERT INTO log (what) VALUES ($1)"
-	must(t, write(t, db, func(ctx context.Context, early store.Tx) error {
-		_, err := early.Exec(ctx, insert, "early")
-		must(t, err)
-		must(t, write(t, db, func(_ context.Context, late store.Tx) error {
-			late.Queue(insert, "late")
-			return nil
-		}))
-		if got := next(); got != nil {
-			t.Errorf("saw %v before an earlier transaction ended", got)
-		}
-		return nil
-	}))
-	// Transactions of any database of the server hold the horizon back, those of other tests too: ask until they have ended.
-	var got []string
-	for start := time.Now(); len(got) < 2 && time.Since(start) < 30*time.Second; {
-		got = append(got, next()...)
-	}
-	if diff := cmp.Diff([]string{"early", "late"}, got); diff != "" {
-		t.Error(diff)
-	}
-	if got := next(); got != nil {
-		t.Errorf("saw %v twice", got)
 	}
 }
