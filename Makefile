@@ -107,13 +107,18 @@ compose-down: ## end the containers of compose-up; DESTROY=1 deletes the data, t
 	@OBSERVABILITY="$(OBSERVABILITY)" tools/compose.sh $(if $(DESTROY),destroy,down)
 
 .PHONY: stand-ins
-stand-ins: ## build images of the telemetry collector and of Prometheus where none can be pulled; IMAGE_PREFIX=tasuki/ IMAGE_TAG=dev
-	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" tools/stand-ins.sh
+stand-ins: ## build images of the collector, Prometheus and MailDev where none can be pulled; TRACES=1 Jaeger too, IMAGE_PREFIX=tasuki/ IMAGE_TAG=dev
+	@IMAGE_PREFIX="$(or $(IMAGE_PREFIX),tasuki/)" IMAGE_TAG="$(IMAGE_TAG)" tools/stand-ins.sh $(if $(TRACES),collector prometheus mail traces)
 
-# Needs Docker with compose, the images, and a PostgreSQL image; for the observability layer TASUKI_COLLECTOR_IMAGE and TASUKI_PROMETHEUS_IMAGE.
+# Needs Docker with compose, the images, and a PostgreSQL image; for what stands beside Tasuki TASUKI_{COLLECTOR,PROMETHEUS,MAIL}_IMAGE.
 .PHONY: e2e-containers
 e2e-containers: build $(BIN)/testcount ## run the scenarios over the images, kill containers, try compose; TASUKI_POSTGRES_IMAGE=name
 	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/containers $(TESTCOUNT) -- -count=1 -timeout 20m ./...
+
+# As e2e-containers, with TASUKI_{COLLECTOR,TRACES}_IMAGE. No part of CI, because Jaeger takes over four minutes to build on two cores.
+.PHONY: e2e-traces
+e2e-traces: build $(BIN)/testcount ## look for a lead's trace in Jaeger, beside compose; TASUKI_POSTGRES_IMAGE=name
+	@GOWORK=off TASUKI_BIN="$(ROOT)/bin" $(BIN)/testcount -modules e2e/containers $(TESTCOUNT) -- -count=1 -timeout 10m -tags traces -run '^TestTraces$$' .
 
 # Needs helm and kubeconform; KUBECONFORM_SCHEMAS is where schemas are, if not on the network.
 .PHONY: chart

@@ -62,12 +62,13 @@ on_cluster() (
   make previous-images e2e-issuer e2e-kube
 )
 
-# With the collector and Prometheus of the machine's own making, unless images of them are named.
+# With what stands beside Tasuki of the machine's own making, unless images of all of it are named.
 in_containers() (
-  if [ -z "${TASUKI_COLLECTOR_IMAGE:-}" ] || [ -z "${TASUKI_PROMETHEUS_IMAGE:-}" ]; then
+  if [ -z "${TASUKI_COLLECTOR_IMAGE:-}" ] || [ -z "${TASUKI_PROMETHEUS_IMAGE:-}" ] || [ -z "${TASUKI_MAIL_IMAGE:-}" ]; then
     make stand-ins || exit 1
-    export TASUKI_COLLECTOR_IMAGE=${IMAGE_PREFIX-tasuki/}e2e-collector:${IMAGE_TAG:-dev}
-    export TASUKI_PROMETHEUS_IMAGE=${IMAGE_PREFIX-tasuki/}e2e-prometheus:${IMAGE_TAG:-dev}
+    for name in collector prometheus mail; do
+      export "TASUKI_${name^^}_IMAGE=${IMAGE_PREFIX-tasuki/}e2e-$name:${IMAGE_TAG:-dev}"
+    done
   fi
   make e2e-containers
 )
@@ -88,7 +89,7 @@ stage demo 'git clone . /tmp/tasuki && make -C /tmp/tasuki demo EXIT=1' demo_fro
 # Without a container engine these cannot run, which is a failure only where everything must.
 if docker version >/dev/null 2>&1 || [ "${CI:-}" = true ]; then
   stage images 'make images images-check' make images images-check
-  stage containers 'make stand-ins e2e-containers, with TASUKI_COLLECTOR_IMAGE and TASUKI_PROMETHEUS_IMAGE' in_containers
+  stage containers 'make stand-ins e2e-containers, with TASUKI_{COLLECTOR,PROMETHEUS,MAIL}_IMAGE' in_containers
 else
   summary+=('images, containers: not run, because no Docker daemon answers')
 fi

@@ -22,19 +22,14 @@ import (
 func TestObservability(t *testing.T) {
 	for _, name := range []string{"TASUKI_COLLECTOR_IMAGE", "TASUKI_PROMETHEUS_IMAGE"} {
 		if os.Getenv(name) == "" {
-			const why = "names no image; make stand-ins builds some"
+			const why = " names no image; make stand-ins builds some"
 			if os.Getenv("CI") == "true" {
-				t.Fatal(name, why)
+				t.Fatal(name + why)
 			}
-			t.Skip(name, why)
+			t.Skip(name + why)
 		}
 	}
-	address := house.LastingAddress(t)
-	c := newCompose(t, address, "compose.yaml", "compose.observability.yaml", "../../e2e/containers/testdata/observability.yaml")
-	c.must("up", "--detach", "--wait", "--wait-timeout", "180", "--pull", "never", "gateway", "collector", "prometheus")
-	data := t.TempDir()
-	c.must("cp", "gateway:/data/issuer.key", filepath.Join(data, "issuer.key"))
-	r := scenario.NewRelay(t, house.Running(t, "http://"+address, data))
+	c, r := observed(t, "prometheus")
 	r.ToMeeting(r.Capture("observed"))
 	p := prometheus("http://" + strings.TrimSpace(c.must("port", "prometheus", "9090")))
 
@@ -85,6 +80,17 @@ func TestObservability(t *testing.T) {
 		t.Errorf("the dashboard asks only %d questions", asked)
 	}
 	house.Await(t, "all rules are evaluated", func() error { return p.rules(t.Context()) })
+}
+
+// observed is the stack with the layer's collector and another program of it.
+func observed(t *testing.T, by string) (*compose, *scenario.Relay) {
+	t.Helper()
+	address := house.LastingAddress(t)
+	c := newCompose(t, address, "compose.yaml", "compose.observability.yaml", "../../e2e/containers/testdata/observability.yaml")
+	c.must("up", "--detach", "--wait", "--wait-timeout", "180", "--pull", "never", "gateway", "collector", by)
+	data := t.TempDir()
+	c.must("cp", "gateway:/data/issuer.key", filepath.Join(data, "issuer.key"))
+	return c, scenario.NewRelay(t, house.Running(t, "http://"+address, data))
 }
 
 // prometheus is the address of one.
