@@ -2,7 +2,8 @@
 # Builds a container image per program for the platform of the Docker daemon, and prints their sizes.
 #
 #   tools/images.sh           build
-#   tools/images.sh --check   build again from a copy of the sources in another folder, and fail unless every layer is the same
+#   tools/images.sh --check   build again from a copy of the sources in another folder, as the version and revision that the images
+#                             name, and fail unless every layer is the same
 #
 #   IMAGE_PREFIX=tasuki/      in front of the program's name
 #   IMAGE_TAG=dev             the tag
@@ -70,6 +71,10 @@ layers() { docker image inspect --format '{{json .RootFS.Layers}}' "$1"; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "${1:-}" = --check ]; then
+  # What the images say of themselves counts: git may have gone on to another commit since, which is later.
+  label() { docker image inspect --format "{{index .Config.Labels \"org.opencontainers.image.$1\"}}" "$prefix${programs[0]%% *}:$tag"; }
+  version=$(label version) revision=$(label revision) created=$(label created)
+  SOURCE_DATE_EPOCH=$(date -d "$created" +%s)
   mkdir "$scratch/sources"
   git ls-files -z --cached --others --exclude-standard --deduplicate |
     tar --null -T - --ignore-failed-read -cf - | tar -C "$scratch/sources" -xf -
