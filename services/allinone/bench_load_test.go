@@ -3,6 +3,7 @@ package allinone_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -48,6 +49,8 @@ type subject struct {
 	connect func() (op func() error, end func(), err error)
 	// cpu reads the CPU time that processes have used, by name.
 	cpu func() map[string]time.Duration
+	// ops bounds a window instead of mostOps where it is not zero.
+	ops int64
 }
 
 // load runs the subject from a number of clients for a window.
@@ -63,7 +66,7 @@ func load(clients int, length time.Duration, s subject) (sample, error) {
 	}
 	took, errs := make([][]time.Duration, clients), make([]error, clients)
 	var left atomic.Int64
-	left.Store(mostOps)
+	left.Store(cmp.Or(s.ops, mostOps))
 	var wg sync.WaitGroup
 	var before map[string]time.Duration
 	if s.cpu != nil {

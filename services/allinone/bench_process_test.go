@@ -252,16 +252,31 @@ var houses = []struct {
 // upHouse is `tasuki up`, on SQLite when dsn is empty.
 func upHouse(t testing.TB, dsn string) *house {
 	t.Helper()
+	h := emptyHouse(t, dsn)
+	h.up(t)
+	return h
+}
+
+// emptyHouse is one in which nothing runs yet.
+func emptyHouse(t testing.TB, dsn string) *house {
+	t.Helper()
 	h := &house{url: "http://" + freeAddress(t), data: t.TempDir()}
 	h.marketing = "sqlite:" + filepath.Join(h.data, "marketing.db")
-	args := []string{"up", "--listen", strings.TrimPrefix(h.url, "http://")}
 	if dsn != "" {
 		h.marketing = strings.ReplaceAll(dsn, "{department}", "marketing")
-		args = append(args, "--dsn", dsn)
+	}
+	return h
+}
+
+// up starts `tasuki up` in it.
+func (h *house) up(t testing.TB) {
+	t.Helper()
+	args := []string{"up", "--listen", strings.TrimPrefix(h.url, "http://")}
+	if !strings.HasPrefix(h.marketing, "sqlite:") {
+		args = append(args, "--dsn", h.dsn("{department}"))
 	}
 	h.start(t, "tasuki", args...)
 	h.awaitReady(t)
-	return h
 }
 
 var departments = []struct{ name, program string }{

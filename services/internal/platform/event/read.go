@@ -69,7 +69,7 @@ func (l *Log) read(ctx context.Context, after cursor, f filter, limit int) (batc
 			rows.Close()
 			return batch{}, expired(ctx, tx)
 		}
-		b.full = len(b.events) == limit
+		b.full = limit > 0 && len(b.events) == limit
 		if !b.full && b.cursor.before(horizon) {
 			b.cursor = horizon
 		}
@@ -163,7 +163,7 @@ func scanRow(rows store.Rows) (row, error) {
 
 // end is the cursor after everything that can be seen now.
 func (l *Log) end(ctx context.Context) (cursor, error) {
-	// No event has the empty type, so nothing is found and the horizon is all that comes.
-	b, err := l.read(ctx, cursor{}, filter{types: []string{""}}, 1)
+	// Of no events, the horizon is all that comes.
+	b, err := l.read(ctx, cursor{}, filter{}, 0)
 	return b.cursor, err
 }

@@ -31,6 +31,9 @@ var states = []struct {
 	{99, handoffv1.State_STATE_OFFERED},
 }
 
+// Queue is where some of the handoffs are.
+const Queue = "enterprise"
+
 // idMark stands for the id in the messages that rows are made of; it is as long as an id.
 const idMark = "#####################################"
 
@@ -106,6 +109,14 @@ func byState(value func(handoffv1.State) string) string {
 	return out + " END"
 }
 
+// queue has nearly a fifth of the handoffs, the open ones among them.
+func queue(s handoffv1.State) string {
+	if s == handoffv1.State_STATE_REJECTED || s == handoffv1.State_STATE_OFFERED {
+		return Queue
+	}
+	return ""
+}
+
 func name(s handoffv1.State) string { return "'" + strings.TrimPrefix(s.String(), "STATE_") + "'" }
 
 // example is a handoff in a state, with marks for its id.
@@ -114,7 +125,7 @@ func (f filler) example(s handoffv1.State) *handoffv1.Handoff {
 	h := &handoffv1.Handoff{
 		Id: mark, Kind: handoffv1.Kind_KIND_MQL, PayloadVersion: 1, ChainId: mark, Attempt: 1, JourneyId: mark, PersonId: mark,
 		From: access.Marketing.String(), To: access.InsideSales.String(), State: s, OfferedAt: timestamppb.New(f.last),
-		Payload: f.payload(), SenderSubject: "lead/" + mark, ReceiverSubject: "work-item/" + mark,
+		Payload: f.payload(), SenderSubject: "lead/" + mark, ReceiverSubject: "work-item/" + mark, Queue: queue(s),
 	}
 	if f.side == handoff.Out {
 		h.Delivery = handoffv1.Delivery_DELIVERY_DELIVERED
@@ -167,7 +178,8 @@ func (f filler) handoffs() string {
 	return `INSERT INTO handoffs (id, side, kind, chain_id, attempt, journey_id, person_id, account_id, from_department,
 		to_department, queue, assignee, state, delivery, reason, completeness, offered_at, accept_due_at, first_action_due_at,
 		decided_at, fulfilled_at, policy, calendar, sender_subject, receiver_subject, version, updated_at, body)
-	SELECT id, '` + string(f.side) + `', 'MQL', id, 1, ` + t + `, ` + t + `, '', 'marketing', 'inside-sales', '',
+	SELECT id, '` + string(f.side) + `', 'MQL', id, 1, ` + t + `, ` + t + `, '', 'marketing', 'inside-sales',
+		` + byState(func(s handoffv1.State) string { return "'" + queue(s) + "'" }) + `,
 		CASE WHEN i % 100 >= 99 THEN '' ELSE 'person-' || (i % 50) END, ` + byState(name) + `, ` + delivery + `, '', 80, at,
 		CASE WHEN i % 100 >= 99 THEN ` + f.later() + ` ELSE ` + f.f.null + ` END, CASE WHEN i % 100 = 98 THEN ` + f.later() + ` ELSE ` + f.f.null + ` END,
 		CASE WHEN i % 100 >= 99 THEN ` + f.f.null + ` ELSE at END, CASE WHEN i % 100 < 80 THEN at ELSE ` + f.f.null + ` END, 'MQL', 'company',
