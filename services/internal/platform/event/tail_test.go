@@ -180,3 +180,30 @@ func watched(t *testing.T, engine store.Engine, see func(sql string, args []any)
 	t.Cleanup(db.Close)
 	return db
 }
+
+// The end of the feed is found without reading what is before it.
+func TestNowReadsNoEvents(t *testing.T) {
+	t.Parallel()
+	var sql string
+	var args []any
+	db := watched(t, store.Postgres, func(s string, a []any) {
+		if strings.Contains(s, "FROM events_gone") {
+			sql, args = s, a
+		}
+	})
+	log := newLog(db)
+	for n := range int64(300) {
+		appendEvents(t, db, log, number("a/1", n))
+	}
+	err := log.Follow(t.Context(), event.FollowRequest{After: event.Now}, func(*feedv1.StreamEventsResponse) error { return errEnough })
+	if !errors.Is(err, errEnough) || sql == "" {
+		t.Fatal(err, sql)
+	}
+	statement, values := sql, args
+	plan, err := store.Read(t.Context(), db, func(tx store.Tx) ([]string, error) {
+		return store.Select[string](t.Context(), tx, "EXPLAIN (ANALYZE, TIMING OFF) "+statement, values...)
+	})
+	if text := strings.Join(plan, "\n"); err != nil || strings.Contains(text, "Rows Removed by Filter") {
+		t.Errorf("%v; the plan is\n%s", err, text)
+	}
+}

@@ -70,8 +70,10 @@ const serviceConfig = `{"loadBalancingConfig": [{"round_robin": {}}]}`
 
 // Dial makes a client connection. It does not connect yet, so the other side may be down.
 func Dial(target string, opts ...DialOption) (*grpc.ClientConn, error) {
-	o := dialOptions{department: "the department", timeout: DefaultTimeout, transport: insecure.NewCredentials(), attempts: 3,
-		keepalive: keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}}
+	o := dialOptions{
+		department: "the department", timeout: DefaultTimeout, transport: insecure.NewCredentials(), attempts: 3,
+		keepalive: keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout},
+	}
 	for _, opt := range opts {
 		opt(&o)
 	}
