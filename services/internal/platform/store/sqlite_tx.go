@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -172,6 +173,8 @@ func (t *liteTx) commit(ctx context.Context) error {
 	}
 	t.done = true
 	_ = t.conn.Close() // back to the pool
+	// Whoever waits for the writer goes first, right here: the writer must not idle while we make an answer of what was written.
+	runtime.Gosched()
 	return nil
 }
 
