@@ -59,7 +59,7 @@ func TestMeasures(t *testing.T) {
 		says(fmt.Sprintf("tasuki.handoff.breaches{clock=ACCEPT,department=%s,kind=MQL,step=ESCALATE}", receiver.name), 1)
 
 		// What is still on its way by the feed tells the sender that the offer has arrived.
-		sender.wait(id, "the breach", func(h *handoffv1.Handoff) bool { return h.GetBreaches() == 1 })
+		sender.wait(id, "all breaches", func(h *handoffv1.Handoff) bool { return h.GetBreaches() == receiver.get(id).GetBreaches() })
 		sender.exec(`UPDATE handoffs SET delivery = 'PENDING'`)
 		says(undelivered, 1)
 		says(oldest, int64((20 * time.Hour).Seconds()))
