@@ -260,7 +260,7 @@ func (e *Engine) resubmit(ctx context.Context, tx store.Tx, req *handoffv1.Resub
 	if err != nil {
 		return nil, err
 	}
-	return h, e.send(ctx, tx, h)
+	return h, e.send(ctx, tx, h, false)
 }
 
 // RecallHandoff implements HandoffDeskService. The row changes when the receiver's answer has come.

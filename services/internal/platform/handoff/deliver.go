@@ -149,7 +149,7 @@ func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
 				r := found[p.HandoffID]
 				if r == nil {
 					rest = append(rest, p)
-				} else if err := e.noteArrival(ctx, tx, r, p); err != nil {
+				} else if err := e.noteAnswer(ctx, tx, r, p); err != nil {
 					return nil, err
 				}
 			}
@@ -165,13 +165,13 @@ func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
 			if err != nil || r == nil {
 				return struct{}{}, err
 			}
-			return struct{}{}, e.noteArrival(ctx, tx, r, p)
+			return struct{}{}, e.noteAnswer(ctx, tx, r, p)
 		})
 	}
 }
 
-// noteArrival marks a row whose offer has arrived, unless it is over or marked.
-func (e *Engine) noteArrival(ctx context.Context, tx store.Tx, r *entry, p *parcel) error {
+// noteAnswer marks a row whose offer the receiver has taken, unless it is over or marked.
+func (e *Engine) noteAnswer(ctx context.Context, tx store.Tx, r *entry, p *parcel) error {
 	if r.h.GetAttempt() != p.h.GetAttempt() || !undelivered(r) {
 		return nil
 	}

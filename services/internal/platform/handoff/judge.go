@@ -10,7 +10,6 @@ import (
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	typev1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
-	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
@@ -142,7 +141,7 @@ func (v *verdict) difference(to, id string, o *ours, t *handoffv1.Handoff) *hand
 
 // redeliver leaves another job that delivers the present attempt: the receiver knows what it has.
 func redeliver(ctx context.Context, e *Engine, tx store.Tx, r *entry, _ *handoffv1.Handoff, _ map[string]*handoffv1.Reason) error {
-	return e.cfg.Jobs.Insert(ctx, tx, deliverArgs{HandoffID: r.h.GetId(), Attempt: r.h.GetAttempt(), Again: true}, jobs.Opts{})
+	return e.send(ctx, tx, r.h, true)
 }
 
 func noteArrival(ctx context.Context, e *Engine, tx store.Tx, r *entry, t *handoffv1.Handoff, _ map[string]*handoffv1.Reason) error {

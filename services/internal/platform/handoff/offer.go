@@ -59,7 +59,7 @@ func (e *Engine) Offer(ctx context.Context, tx store.Tx, o NewOffer) (*handoffv1
 	if err := e.begin(ctx, tx, r, step{at: now, actor: access.ActorOf(ctx)}, &handoffv1.HandoffOffered{Handoff: h}); err != nil {
 		return nil, err
 	}
-	if err := e.send(ctx, tx, h); err != nil {
+	if err := e.send(ctx, tx, h, false); err != nil {
 		return nil, err
 	}
 	return proto.CloneOf(h), nil
@@ -88,7 +88,7 @@ func (e *Engine) enough(cfg *KindConfig, p *handoffv1.Payload) error {
 	return nil
 }
 
-// send leaves the job that delivers the present attempt.
-func (e *Engine) send(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
-	return e.cfg.Jobs.Insert(ctx, tx, deliverArgs{HandoffID: h.GetId(), Attempt: h.GetAttempt(), To: h.GetTo()}, jobs.Opts{})
+// send leaves the job that delivers the present attempt; again also when it was delivered before.
+func (e *Engine) send(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, again bool) error {
+	return e.cfg.Jobs.Insert(ctx, tx, deliverArgs{HandoffID: h.GetId(), Attempt: h.GetAttempt(), To: h.GetTo(), Again: again}, jobs.Opts{})
 }

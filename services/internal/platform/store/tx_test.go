@@ -122,28 +122,6 @@ func TestNothingIsStored(t *testing.T) {
 
 // A queued statement that fails, fails the Write, wherever it is sent, and nothing is stored.
 func TestQueuedErrors(t *testing.T) {
-	sends := map[string]func(ctx context.Context, tx store.Tx) error{
-		"commit": func(context.Context, store.Tx) error { return nil },
-		"flush":  func(ctx context.Context, tx store.Tx) error { return tx.Flush(ctx) },
-		"query": func(ctx context.Context, tx store.Tx) error {
-			rows, err := tx.Query(ctx, "SELECT 1")
-			if err == nil {
-				rows.Close()
-			}
-			return err
-		},
-		"query row": func(ctx context.Context, tx store.Tx) error {
-			var n int
-			return tx.QueryRow(ctx, "SELECT 1").Scan(&n)
-		},
-		"exec": func(ctx context.Context, tx store.Tx) error {
-			_, err := tx.Exec(ctx, "DELETE FROM items")
-			return err
-		},
-		"copy": func(ctx context.Context, tx store.Tx) error {
-			return store.Copy(ctx, tx, "items", []string{"id", "name", "at"}, [][]any{{newID(), "z", noon}})
-		},
-	}
 	testkit.Engines(t, func(t *testing.T, db *store.DB) {
 		for name, send := range sends {
 			for _, begun := range []bool{false, true} {
