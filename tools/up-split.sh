@@ -41,7 +41,7 @@ done
 for d in "${departments[@]}"; do
   read -r program _ port <<<"$d"
   own=${dsn/\{department\}/$program}
-  bin/"$program" migrate --dsn "$own" >"$data/$program.log" 2>&1 || { cat "$data/$program.log"; exit 1; }
+  bin/"$program" migrate --dsn "$own" >"$data/$program.log"   # says here what it waits for, or why it cannot
   bin/"$program" --data "$data" --listen "127.0.0.1:$port" --dsn "$own" "${peers[@]}" >>"$data/$program.log" 2>&1 &
   pids+=($!)
 done

@@ -79,6 +79,8 @@ type (
 		Data string `help:"Folder of the embedded databases." default:".data" placeholder:"DIR"`
 		DSN  string `name:"dsn" help:"PostgreSQL for all departments, with {department} in the database name." placeholder:"DSN"`
 
+		Patience config.Patience `embed:""`
+
 		Restored bool `help:"The databases come from a backup: let their feeds go on where readers miss nothing."`
 	}
 	healthCmd struct {
@@ -143,7 +145,7 @@ func (s *Server) serve(ctx context.Context, ready func(address string, took time
 	system, err := Open(ctx, Options{
 		Keys: keys, Database: func(d access.Department) string { return database(s.DSN, s.Data, d) },
 		Identity: identity.Service, Verifier: identity.Verifier, Door: s.Door, TLS: encrypt,
-		KeepEvents: s.Events.Keep(), Logger: logger,
+		Patience: s.Patience.Database, KeepEvents: s.Events.Keep(), Logger: logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -182,7 +184,9 @@ func (s *Server) keys(ctx context.Context, identity *config.Identity, logger *sl
 	if dsn == "" {
 		dsn = keysFile(s.Data)
 	}
-	return gateway.OpenKeys(ctx, gateway.KeyOptions{DSN: dsn, Migrate: true, Issuer: issuer, Verifier: identity.Verifier, Logger: logger})
+	return gateway.OpenKeys(ctx, gateway.KeyOptions{
+		DSN: dsn, Migrate: true, Patience: s.Patience.Database, Issuer: issuer, Verifier: identity.Verifier, Logger: logger,
+	})
 }
 
 // keysFile is the DSN of API keys when no other is set.
@@ -251,8 +255,13 @@ func (c *migrateCmd) Run() error {
 	if err := os.MkdirAll(c.Data, 0o750); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
+	logger, err := telemetry.NewLogger(telemetry.LogOptions{})
+	if err != nil {
+		return err
+	}
 	for _, def := range Definitions() {
-		leapt, err := migrate(ctx, database(c.DSN, c.Data, def.Name), def.Sets(), c.Restored)
+		w := store.Waiting{Patience: c.Patience.Database, Logger: logger.With("department", string(def.Name))}
+		leapt, err := migrate(ctx, database(c.DSN, c.Data, def.Name), w, def.Sets(), c.Restored)
 		if err != nil {
 			return fmt.Errorf("%s: %w", def.Name, err)
 		}
@@ -264,16 +273,20 @@ func (c *migrateCmd) Run() error {
 	return nil
 }
 
-func migrate(ctx context.Context, dsn string, sets []store.Migrations, restored bool) (leapt bool, err error) {
-	db, err := store.Open(ctx, dsn)
+func migrate(ctx context.Context, dsn string, w store.Waiting, sets []store.Migrations, restored bool) (leapt bool, err error) {
+	w.Logger = w.Logger.With("dsn", config.DSN(dsn).String())
+	db, err := store.Await(ctx, dsn, w, func(ctx context.Context, db *store.DB) error {
+		if err := db.Migrate(ctx, sets...); err != nil {
+			return err
+		}
+		leapt, err = event.Resume(ctx, db, restored, time.Now())
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
-	defer db.Close()
-	if err := db.Migrate(ctx, sets...); err != nil {
-		return false, err
-	}
-	return event.Resume(ctx, db, restored, time.Now())
+	db.Close()
+	return leapt, nil
 }
 
 func (c *healthCmd) Run() error { return gateway.CheckHealth(string(c.Listen), c.TLS) }

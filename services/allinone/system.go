@@ -43,6 +43,8 @@ type Options struct {
 	Keys *gateway.Keys
 	// TLS encrypts the gateway's port; nil leaves it plain.
 	TLS *tls.Config
+	// Patience is how long to wait for a PostgreSQL that cannot be reached; zero does not wait.
+	Patience time.Duration
 	// KeepEvents is how long departments keep their events at least; zero keeps them for ever.
 	KeepEvents time.Duration
 	Logger     *slog.Logger
@@ -89,7 +91,7 @@ func (s *System) open(ctx context.Context, o Options) error {
 	for i, def := range definitions {
 		g.Go(func() (err error) {
 			s.services[i], err = department.Open(openCtx, def, department.Settings{
-				DSN: o.Database(def.Name), Migrate: true, Verifier: o.Verifier, Peers: peers[i],
+				DSN: o.Database(def.Name), Migrate: true, Patience: o.Patience, Verifier: o.Verifier, Peers: peers[i],
 				KeepEvents: o.KeepEvents, Logger: o.Logger,
 			})
 			return err

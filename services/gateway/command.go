@@ -43,7 +43,8 @@ type serveCmd struct {
 }
 
 type migrateCmd struct {
-	Keys KeyFlags `embed:"" prefix:"api-keys-" group:"api keys"`
+	Keys     KeyFlags        `embed:"" prefix:"api-keys-" group:"api keys"`
+	Patience config.Patience `embed:""`
 }
 
 type healthCmd struct {
@@ -94,7 +95,7 @@ func (c *serveCmd) Run() error {
 		return err
 	}
 	defer func() { _ = peers.Close() }() // the process ends
-	keys, err := openKeys(ctx, identity, c.Keys, logger)
+	keys, err := openKeys(ctx, identity, c.Keys, c.Patience.Database, logger)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (c *serveCmd) Run() error {
 }
 
 // openKeys opens the API keys when they are switched on.
-func openKeys(ctx context.Context, identity *config.Identity, f KeyFlags, logger *slog.Logger) (*Keys, error) {
+func openKeys(ctx context.Context, identity *config.Identity, f KeyFlags, patience time.Duration, logger *slog.Logger) (*Keys, error) {
 	if f.DSN == "" {
 		return nil, nil
 	}
@@ -128,10 +129,12 @@ func openKeys(ctx context.Context, identity *config.Identity, f KeyFlags, logger
 	if err != nil {
 		return nil, err
 	}
-	return OpenKeys(ctx, KeyOptions{DSN: f.DSN, Migrate: f.AutoMigrate, Issuer: issuer, Verifier: identity.Verifier, Logger: logger})
+	return OpenKeys(ctx, KeyOptions{
+		DSN: f.DSN, Migrate: f.AutoMigrate, Patience: patience, Issuer: issuer, Verifier: identity.Verifier, Logger: logger,
+	})
 }
 
-func (c *migrateCmd) Run() error { return migrateKeys(c.Keys.DSN) }
+func (c *migrateCmd) Run() error { return migrateKeys(c.Keys.DSN, c.Patience.Database) }
 
 func (c *healthCmd) Run() error { return CheckHealth(string(c.Listen), c.TLS) }
 

@@ -14,9 +14,11 @@ import (
 	"github.com/tasuki-project/tasuki/services/gateway/internal/apikey"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
+	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 	"github.com/tasuki-project/tasuki/services/internal/platform/lifecycle"
 	"github.com/tasuki-project/tasuki/services/internal/platform/rpc"
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
+	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
 // Self is the name of the gateway where departments have theirs: of its own service, and in prefixes.
@@ -28,6 +30,8 @@ type KeyOptions struct {
 	DSN string
 	// Migrate brings it up to date at the start; it is always so for SQLite.
 	Migrate bool
+	// Patience is how long to wait for a PostgreSQL that cannot be reached; zero does not wait.
+	Patience time.Duration
 	// Issuer signs the tokens that stand for keys; departments must trust it.
 	Issuer *access.Issuer
 	// Verifier checks the tokens of those who keep up keys.
@@ -55,20 +59,18 @@ func OpenKeys(ctx context.Context, o KeyOptions) (*Keys, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	db, err := store.Open(ctx, o.DSN, store.WithApplicationName("tasuki-gateway"))
+	w := store.Waiting{Patience: o.Patience, Logger: o.Logger.With("component", "gateway", "dsn", config.DSN(o.DSN).String())}
+	db, err := store.Await(ctx, o.DSN, w, func(ctx context.Context, db *store.DB) error {
+		if o.Migrate || db.Engine() == store.SQLite {
+			return db.Migrate(ctx, apikey.Sets()...)
+		}
+		return keysUpToDate(ctx, db)
+	}, store.WithApplicationName("tasuki-gateway"))
 	if err != nil {
 		return nil, fmt.Errorf("API keys: %w", err)
 	}
 	k := &Keys{db: db, network: rpc.InProcess()}
-	if o.Migrate || db.Engine() == store.SQLite {
-		err = db.Migrate(ctx, apikey.Sets()...)
-	} else {
-		err = keysUpToDate(ctx, db)
-	}
-	if err == nil {
-		k.conn, err = k.network.Dial(rpc.To(Self))
-	}
-	if err != nil {
+	if k.conn, err = k.network.Dial(rpc.To(Self)); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("API keys: %w", err)
 	}
@@ -121,21 +123,23 @@ type KeyFlags struct {
 }
 
 // migrateKeys brings a database of keys up to date.
-func migrateKeys(dsn string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+func migrateKeys(dsn string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute+patience)
 	defer cancel()
 	if strings.TrimSpace(dsn) == "" {
 		fmt.Println("no --api-keys-dsn: nothing to bring up to date")
 		return nil
 	}
-	db, err := store.Open(ctx, dsn)
+	logger, err := telemetry.NewLogger(telemetry.LogOptions{})
+	if err != nil {
+		return err
+	}
+	w := store.Waiting{Patience: patience, Logger: logger.With("dsn", config.DSN(dsn).String())}
+	db, err := store.Await(ctx, dsn, w, func(ctx context.Context, db *store.DB) error { return db.Migrate(ctx, apikey.Sets()...) })
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := db.Migrate(ctx, apikey.Sets()...); err != nil {
-		return err
-	}
 	fmt.Println("gateway is up to date")
 	return nil
 }

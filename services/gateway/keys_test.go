@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -306,4 +307,31 @@ func TestCreatingAgain(t *testing.T) {
 			t.Errorf("listed: %s", got)
 		}
 	})
+}
+
+// TestKeysWait: serving and migrating wait for the database, for as long as they are told, and say so without its password.
+func TestKeysWait(t *testing.T) {
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := "postgres://gateway:hunter2@" + away.Addr().String() + "/gateway"
+	if err := away.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log := &lockedBuffer{}
+	o := KeyOptions{DSN: dsn, Logger: slog.New(slog.NewJSONHandler(log, nil))}
+	if _, err := OpenKeys(t.Context(), o); !errors.Is(err, store.ErrUnavailable) || log.String() != "" {
+		t.Errorf("without patience: %v\n%s", err, log)
+	}
+	o.Patience = 200 * time.Millisecond
+	_, err = OpenKeys(t.Context(), o)
+	for what, err := range map[string]error{"serve": err, "migrate": migrateKeys(dsn, o.Patience)} {
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "ms for the database") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if said := log.String(); !strings.Contains(said, "waiting for it") || strings.Contains(said, "hunter2") {
+		t.Error(said)
+	}
 }

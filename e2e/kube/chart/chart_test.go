@@ -97,6 +97,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"gateway.service.type=External":                   "type",
 		"defaults.replicas=-1":                            "replicas",
 		"keepEventsDays=-1":                               "keepEventsDays",
+		"databaseWaitSeconds=-1":                          "databaseWaitSeconds",
 		"databases.marketing.secret=":                     "databases.marketing.secret is needed",
 		"apiKeys.dsnSecret.name=":                         "apiKeys.dsnSecret.name is needed",
 		"auth.issuer=":                                    "auth.issuer is needed",

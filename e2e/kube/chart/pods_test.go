@@ -134,6 +134,35 @@ func TestMigrationsComeFirst(t *testing.T) {
 	}
 }
 
+// TestDatabasesAreWaitedFor: the program itself waits when it migrates and when it serves, nothing else does, and no probe ends
+// it meanwhile.
+func TestDatabasesAreWaitedFor(t *testing.T) {
+	for _, values := range examples(t) {
+		for _, d := range ofKind(render(t, values, "databaseWaitSeconds=400"), "Deployment") {
+			container := list(podSpec(d), "containers")[0]
+			inits := list(podSpec(d), "initContainers")
+			want := any("400s")
+			if len(inits) == 0 && d.program() == "gateway" {
+				want = nil // it has no database
+			} else if len(inits) != 1 || inits[0]["name"] != "migrate" {
+				t.Errorf("%s: %s has the init containers %v", values, d.name(), inits)
+				continue
+			}
+			if got := variable(d, "TASUKI_DATABASE_WAIT"); got != want {
+				t.Errorf("%s: %s waits %v", values, d.name(), got)
+			}
+			for _, migrate := range inits {
+				if !slices.ContainsFunc(list(migrate, "env"), func(e map[string]any) bool { return e["name"] == "TASUKI_DATABASE_WAIT" && e["value"] == want }) {
+					t.Errorf("%s: %s migrates with %v", values, d.name(), migrate["env"])
+				}
+			}
+			if got := dig(container, "startupProbe", "failureThreshold"); got != 520.0 || dig(container, "startupProbe", "periodSeconds") != 1.0 {
+				t.Errorf("%s: %s may take %v to start", values, d.name(), container["startupProbe"])
+			}
+		}
+	}
+}
+
 // TestIdentity: departments have a token for departments, the gateway has none, and accounts are named as they are.
 func TestIdentity(t *testing.T) {
 	objects := render(t, chartDir+"/ci/production-values.yaml")

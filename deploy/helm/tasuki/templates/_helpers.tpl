@@ -63,6 +63,10 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{- define "tasuki.patience" -}}
+- {name: TASUKI_DATABASE_WAIT, value: {{ .root.Values.databaseWaitSeconds }}s}
+{{- end -}}
+
 {{- define "tasuki.dsn" -}}
 {{- $db := index .root.Values.databases .name -}}
 {{- $secret := $db.secret -}}

@@ -10,6 +10,9 @@
 - {name: TASUKI_LOG_FORMAT, value: {{ $v.log.format }}}
 - {name: TASUKI_SHUTDOWN_DRAIN, value: {{ $v.shutdown.drainSeconds }}s}
 - {name: TASUKI_SHUTDOWN_TIMEOUT, value: {{ $v.shutdown.partSeconds }}s}
+{{- if or $department $v.apiKeys.enabled }}
+{{ include "tasuki.patience" . }}
+{{- end }}
 {{- $calls := $root.Files.Get "files/calls.yaml" | fromYaml }}
 {{- range index $calls $name }}
 {{- $peer := index $programs . }}

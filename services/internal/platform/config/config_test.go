@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := g.Serve; s.Listen != "127.0.0.1:9101" || s.Database(access.InsideSales) != "sqlite:.data/inside-sales.db" ||
-		!slices.Equal(s.Auth.Audience, []string{"tasuki"}) || s.Log.Level != "info" || s.Shutdown.Timeout != 10*time.Second {
+		!slices.Equal(s.Auth.Audience, []string{"tasuki"}) || s.Log.Level != "info" || s.Shutdown.Timeout != 10*time.Second || s.Patience.Database != time.Minute {
 		t.Errorf("%+v", s)
 	}
 	if _, ok := g.Serve.Peers.Target(access.Marketing); ok {
@@ -77,6 +77,7 @@ log: {level: debug, format: json}
 auth:
   audience: [from-file, too]
   role-map: {sales leads: "field-sales,viewer"}
+database: {wait: 7s}
 peer:
   inside-sales: file:9
   field_sales: file:8
@@ -98,8 +99,8 @@ shutdown-drain: 2s
 				t.Fatal(err)
 			}
 			s := g.Serve
-			got := strings.TrimSpace(fmt.Sprintln(s.Listen, string(s.DSN), s.Every, s.Log, s.Auth.Audience, s.Auth.RoleMap, s.Peers.InsideSales, s.Peers.FieldSales, s.Shutdown.Drain))
-			want := "127.0.0.1:1 postgres://env@h/db 5m0s {error json} [from-file too] map[sales leads:field-sales,viewer] file:9 env:8 2s"
+			got := strings.TrimSpace(fmt.Sprintln(s.Listen, string(s.DSN), s.Every, s.Log, s.Auth.Audience, s.Auth.RoleMap, s.Peers.InsideSales, s.Peers.FieldSales, s.Shutdown.Drain, s.Patience.Database))
+			want := "127.0.0.1:1 postgres://env@h/db 5m0s {error json} [from-file too] map[sales leads:field-sales,viewer] file:9 env:8 2s 7s"
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
@@ -108,11 +109,11 @@ shutdown-drain: 2s
 }
 
 func TestMistakesAreAllNamed(t *testing.T) {
-	_, _, err := parse(t, "serve", "--listen", "8080", "--dsn", "mysql://x", "--auth-issuer", "keycloak", "--shutdown-timeout", "0s", "--production")
+	_, _, err := parse(t, "serve", "--listen", "8080", "--dsn", "mysql://x", "--auth-issuer", "keycloak", "--shutdown-timeout", "0s", "--database-wait=-1s", "--production")
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"--listen:", "--dsn: write sqlite:PATH", "--auth-issuer \"keycloak\"", "--shutdown-timeout", "--production needs --auth-key-file"} {
+	for _, want := range []string{"--listen:", "--dsn: write sqlite:PATH", "--auth-issuer \"keycloak\"", "--shutdown-timeout", "--database-wait", "--production needs --auth-key-file"} {
 		if strings.Count(err.Error(), want) != 1 {
 			t.Errorf("%q once in:\n%v", want, err)
 		}

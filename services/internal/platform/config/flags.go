@@ -113,6 +113,19 @@ func (e Events) Check() error {
 // Keep is how long events are kept at least; zero keeps them for ever.
 func (e Events) Keep() time.Duration { return time.Duration(e.Days) * 24 * time.Hour }
 
+// Patience says how long a program that starts waits for what it needs.
+type Patience struct {
+	Database time.Duration `name:"database-wait" help:"Longest wait at the start for a PostgreSQL that cannot be reached; 0 does not wait." default:"1m"`
+}
+
+// Check looks at the range.
+func (p Patience) Check() error {
+	if p.Database < 0 {
+		return errors.New("--database-wait must not be negative")
+	}
+	return nil
+}
+
 // Base are the settings of every program.
 type Base struct {
 	Config     File     `help:"Read settings from this YAML file." placeholder:"FILE"`
@@ -122,6 +135,7 @@ type Base struct {
 	Auth       Auth     `embed:"" prefix:"auth-" group:"auth"`
 	TLS        TLS      `embed:"" prefix:"tls-" group:"tls"`
 	Shutdown   Shutdown `embed:"" prefix:"shutdown-" group:"shutdown"`
+	Patience   Patience `embed:""`
 }
 
 // Check looks at the settings that depend on one another.

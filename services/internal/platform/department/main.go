@@ -41,6 +41,8 @@ type migrateCmd struct {
 	Data string     `help:"Folder of the embedded database." default:".data" placeholder:"DIR"`
 	DSN  config.DSN `name:"dsn" help:"Database: sqlite:PATH or postgres://…; empty is a SQLite file in the data folder." placeholder:"DSN"`
 
+	Patience config.Patience `embed:""`
+
 	Restored bool `help:"The database comes from a backup: let its feed go on where readers miss nothing."`
 }
 
@@ -106,7 +108,7 @@ func (c *serveCmd) Run(def Definition) error {
 	defer func() { _ = peers.Close() }() // the process ends
 	dsn := c.Database(def.Name)
 	service, err := Open(ctx, def, Settings{
-		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Verifier: identity.Verifier, Credentials: own, Peers: peers.Conns(), Logger: logger,
+		DSN: dsn, Migrate: c.AutoMigrate || strings.HasPrefix(dsn, "sqlite:"), Patience: c.Patience.Database, Verifier: identity.Verifier, Credentials: own, Peers: peers.Conns(), Logger: logger,
 		KeepEvents: c.Events.Keep(),
 	})
 	if err != nil {
@@ -129,25 +131,30 @@ func (c *serveCmd) Run(def Definition) error {
 
 func (c *migrateCmd) Run(def Definition) error {
 	ctx := context.Background()
+	logger, err := telemetry.NewLogger(telemetry.LogOptions{})
+	if err != nil {
+		return err
+	}
 	dsn := config.Database(c.DSN, c.Data, def.Name)
-	db, err := store.Open(ctx, dsn)
+	var leapt bool
+	var statuses []store.SetStatus
+	w := store.Waiting{Patience: c.Patience.Database, Logger: logger.With("dsn", config.DSN(dsn).String())}
+	db, err := store.Await(ctx, dsn, w, func(ctx context.Context, db *store.DB) error {
+		if err := db.Migrate(ctx, def.Sets()...); err != nil {
+			return err
+		}
+		if statuses, err = db.SchemaStatus(ctx, def.Sets()...); err != nil {
+			return err
+		}
+		leapt, err = event.Resume(ctx, db, c.Restored, time.Now()) // last, so that no attempt after a leap hides it
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if err := db.Migrate(ctx, def.Sets()...); err != nil {
-		return err
-	}
-	leapt, err := event.Resume(ctx, db, c.Restored, time.Now())
-	if err != nil {
-		return err
-	}
 	if leapt {
 		fmt.Println("the database was restored or has another server than before: its feed goes on after a leap")
-	}
-	statuses, err := db.SchemaStatus(ctx, def.Sets()...)
-	if err != nil {
-		return err
 	}
 	for _, s := range statuses {
 		fmt.Printf("%-16s version %d\n", s.Name, s.Have)

@@ -15,6 +15,7 @@ import (
 	partyv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/party/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/clock"
+	"github.com/tasuki-project/tasuki/services/internal/platform/config"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/handoff"
 	"github.com/tasuki-project/tasuki/services/internal/platform/idempotency"
@@ -32,6 +33,8 @@ type Settings struct {
 	// Migrate brings the database up to date at the start: for embedded databases and tests. Without it a database that is
 	// behind is an error that names the command to run.
 	Migrate bool
+	// Patience is how long to wait for a PostgreSQL that cannot be reached; zero does not wait.
+	Patience time.Duration
 	// Verifier checks the tokens of callers.
 	Verifier *access.Verifier
 	// Credentials encrypt the server's connections; nil leaves them plain.
@@ -66,11 +69,11 @@ func Open(ctx context.Context, def Definition, s Settings) (*Service, error) {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	db, err := store.Open(ctx, s.DSN, append([]store.Option{store.WithApplicationName("tasuki-" + string(def.Name))}, s.StoreOptions...)...)
+	db, leapt, err := open(ctx, def, s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", def.Name, err)
 	}
-	service, err := assemble(ctx, def, s, db)
+	service, err := assemble(ctx, def, s, db, leapt)
 	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", def.Name, err)
@@ -78,21 +81,34 @@ func Open(ctx context.Context, def Definition, s Settings) (*Service, error) {
 	return service, nil
 }
 
+// open opens the database, sees to its schema and lets its feed go on; it waits for a server that cannot be reached, as long as
+// the settings say.
+func open(ctx context.Context, def Definition, s Settings) (db *store.DB, leapt bool, err error) {
+	opts := append([]store.Option{store.WithApplicationName("tasuki-" + string(def.Name))}, s.StoreOptions...)
+	logger := s.Logger.With("department", string(def.Name), "dsn", config.DSN(s.DSN).String())
+	db, err = store.Await(ctx, s.DSN, store.Waiting{Patience: s.Patience, Logger: logger}, func(ctx context.Context, db *store.DB) error {
+		leapt, err = prepare(ctx, def, s, db)
+		return err
+	}, opts...)
+	return db, leapt, err
+}
+
 // insufficientPrivilege is PostgreSQL's code for what only an owner may do.
 const insufficientPrivilege = "42501"
 
-func assemble(ctx context.Context, def Definition, s Settings, db *store.DB) (*Service, error) {
+func prepare(ctx context.Context, def Definition, s Settings, db *store.DB) (leapt bool, err error) {
 	if err := upToDate(ctx, def, db, s.Migrate); err != nil {
-		return nil, err
+		return false, err
 	}
-	logger := s.Logger.With("department", string(def.Name))
-	leapt, err := event.Resume(ctx, db, false, s.Clock.Now())
+	leapt, err = event.Resume(ctx, db, false, s.Clock.Now())
 	if refused := (*store.Error)(nil); errors.As(err, &refused) && refused.Code == insufficientPrivilege {
-		return nil, fmt.Errorf("%w: the database was restored or has another server than before, so run `%s migrate` as its owner first", err, program(def))
+		return false, fmt.Errorf("%w: the database was restored or has another server than before, so run `%s migrate` as its owner first", err, program(def))
 	}
-	if err != nil {
-		return nil, err
-	}
+	return leapt, err
+}
+
+func assemble(ctx context.Context, def Definition, s Settings, db *store.DB, leapt bool) (*Service, error) {
+	logger := s.Logger.With("department", string(def.Name))
 	if leapt {
 		logger.WarnContext(ctx, "the database was restored or has another server than before: its feed goes on after a leap, so compare the ledgers by `tasuki reconcile`")
 	}

@@ -53,6 +53,7 @@ type Error struct {
 	message string
 	sql     string
 	again   bool // the connection was lost before the commit was sent
+	passing bool // of ErrUnavailable: waiting may mend it
 }
 
 func (e *Error) Error() string {
@@ -124,12 +125,12 @@ func classify(err error, statement string) error {
 		return sqliteError(lite, statement)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case errors.As(err, &connect): // before deadlines: this one is that of connecting, and not the caller's
+		return &Error{Kind: ErrUnavailable, message: "cannot connect: " + errors.Unwrap(connect).Error(), passing: outOfReach(err)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return context.DeadlineExceeded
 	case errors.Is(err, pgx.ErrTxClosed), errors.Is(err, sql.ErrTxDone):
 		return ErrTxDone
-	case errors.As(err, &connect):
-		return &Error{Kind: ErrUnavailable, message: "cannot connect: " + errors.Unwrap(connect).Error()}
 	case errors.Is(err, puddle.ErrClosedPool), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn):
 		return &Error{Kind: ErrUnavailable, message: "the store is closed"}
 	}
@@ -148,7 +149,7 @@ func wrap(err error, statement string) error {
 			return known
 		}
 	}
-	return &Error{message: err.Error(), sql: brief(statement)}
+	return &Error{message: err.Error(), sql: brief(statement), passing: outOfReach(err)}
 }
 
 // escaped classifies what a closure returns: only a driver's own error, got from SQLTx or PgxTx, has to be changed.
@@ -182,7 +183,7 @@ var detailColumns = regexp.MustCompile(`^[^(]*\(([^()]*)\)=`)
 func pgError(pg *pgconn.PgError, statement string) *Error {
 	e := &Error{
 		Code: pg.Code, Constraint: pg.ConstraintName, table: pg.TableName, sql: brief(statement),
-		message: pg.Message + " (" + pg.Code + ")",
+		message: pg.Message + " (" + pg.Code + ")", passing: passingCode(pg.Code),
 	}
 	switch {
 	case pg.Code == "23505":

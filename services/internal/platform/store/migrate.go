@@ -64,7 +64,7 @@ func (db *DB) Migrate(ctx context.Context, sets ...Migrations) error {
 		}
 		if set.By != nil {
 			if err := set.By.Migrate(ctx, db); err != nil {
-				return fmt.Errorf("store: migrate %s: %w", set.Name, err)
+				return fmt.Errorf("store: migrate %s: %w", set.Name, interrupted(err))
 			}
 			continue
 		}
@@ -82,7 +82,7 @@ func (db *DB) Migrate(ctx context.Context, sets ...Migrations) error {
 			return fmt.Errorf("store: migrations of %s: %w", set.Name, err)
 		}
 		if _, err := provider.Up(ctx); err != nil {
-			return fmt.Errorf("store: migrate %s: %w", set.Name, err)
+			return fmt.Errorf("store: migrate %s: %w", set.Name, interrupted(err))
 		}
 	}
 	return nil
@@ -105,7 +105,7 @@ func (db *DB) SchemaStatus(ctx context.Context, sets ...Migrations) ([]SetStatus
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("store: schema status of %s: %w", set.Name, err)
+			return nil, fmt.Errorf("store: schema status of %s: %w", set.Name, interrupted(err))
 		}
 		out = append(out, status)
 	}

@@ -18,6 +18,10 @@ import (
 // cleanupTimeout bounds what ends a transaction after its context may have ended.
 const cleanupTimeout = 5 * time.Second
 
+// connectTimeout bounds the way to one address of a server, unless the DSN has a connect_timeout. The driver's two minutes are
+// longer than anybody waits for an address that does not answer at all, such as that of a pod that is gone.
+const connectTimeout = 10 * time.Second
+
 // migrationLock is the advisory lock that replicas queue on to migrate one database.
 const migrationLock = 0x7461_7375_6b69 // "tasuki"
 
@@ -37,6 +41,9 @@ func openPostgres(ctx context.Context, dsn string, o options) (*DB, error) {
 		cfg.MaxConns = o.maxConns
 	} else if !strings.Contains(dsn, "pool_max_conns=") {
 		cfg.MaxConns = max(cfg.MaxConns, 16, int32(4*runtime.NumCPU()))
+	}
+	if cfg.ConnConfig.ConnectTimeout <= 0 {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	cfg.MaxConnLifetimeJitter = cfg.MaxConnLifetime / 10
 	params := cfg.ConnConfig.RuntimeParams
