@@ -45,12 +45,14 @@ func (deliverArgs) Kind() string { return "handoff.deliver" }
 // deliver takes one attempt to its receiver, together with those that wait for the same one. It may run any number of times:
 // the receiver knows what it has.
 func (e *Engine) deliver(ctx context.Context, job *jobs.Job[deliverArgs]) error {
-	p := &parcel{deliverArgs: job.Args, ctx: ctx}
+	p := &parcel{deliverArgs: job.Args, ctx: ctx, err: errUnfinished}
 	if e.cfg.Together != nil {
-		e.carry(ctx, append([]*parcel{p}, e.together(ctx, job.Args)...))
+		e.carry(ctx, append([]*parcel{p}, e.alongside(ctx, job.Args)...))
 		return p.err
 	}
-	e.gateTo(job.Args.To).pass(p, func(batch []*parcel) { e.carry(ctx, batch) })
+	if err := e.gateTo(job.Args.To).Pass(ctx, p, func(batch []*parcel) { e.carry(ctx, batch) }); err != nil {
+		return err
+	}
 	return p.err
 }
 

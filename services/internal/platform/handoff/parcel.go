@@ -3,7 +3,6 @@ package handoff
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -11,6 +10,7 @@ import (
 
 	handoffv1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
+	"github.com/tasuki-project/tasuki/services/internal/platform/together"
 )
 
 // mostTogether is how many offers at the most go in one call, and share a transaction on either side.
@@ -27,8 +27,6 @@ type parcel struct {
 	// h is what is offered; nil when nothing is left to deliver. taken is the receiver's answer.
 	h, taken *handoffv1.Handoff
 	err      error
-	// batch arrives when it is this parcel's turn to carry; the channel is closed when another has carried it.
-	batch chan []*parcel
 }
 
 func idsOf(batch []*parcel) []string {
@@ -39,83 +37,14 @@ func idsOf(batch []*parcel) []string {
 	return ids
 }
 
-// gate lets one call at a time go to a receiver. Those who come meanwhile wait, and go together: the busier it is, the more
-// of them share a call and its transactions, while a single offer goes at once.
-type gate struct {
-	mu      sync.Mutex
-	busy    bool
-	waiting []*parcel
+// gateTo lets one call at a time go to a receiver, and those that wait meanwhile go together.
+func (e *Engine) gateTo(department string) *together.Gate[*parcel] {
+	g, _ := e.gates.LoadOrStore(department, together.NewGate[*parcel](1, mostTogether))
+	return g.(*together.Gate[*parcel])
 }
 
-// pass returns when the parcel was carried, by carry in this goroutine or by another who took it along, or when its context
-// has ended.
-func (g *gate) pass(p *parcel, carry func([]*parcel)) {
-	batch := []*parcel{p}
-	g.mu.Lock()
-	if g.busy {
-		p.batch = make(chan []*parcel, 1)
-		g.waiting = append(g.waiting, p)
-		g.mu.Unlock()
-		if batch = g.wait(p); batch == nil {
-			return
-		}
-	} else {
-		g.busy = true
-		g.mu.Unlock()
-	}
-	for _, p := range batch {
-		p.err = errUnfinished
-	}
-	defer g.open(p, batch)
-	carry(batch)
-}
-
-// wait returns what to carry, nil when there is nothing to do any more.
-func (g *gate) wait(p *parcel) []*parcel {
-	select {
-	case batch := <-p.batch:
-		return batch
-	case <-p.ctx.Done():
-	}
-	g.mu.Lock()
-	for i, w := range g.waiting {
-		if w == p {
-			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
-			g.mu.Unlock()
-			p.err = p.ctx.Err()
-			return nil
-		}
-	}
-	g.mu.Unlock()
-	return <-p.batch // somebody has it in hand
-}
-
-// open tells those who were carried, and lets the next go.
-func (g *gate) open(leader *parcel, carried []*parcel) {
-	for _, p := range carried {
-		if p != leader {
-			close(p.batch)
-		}
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := min(len(g.waiting), mostTogether)
-	if n == 0 {
-		g.busy = false
-		return
-	}
-	next := g.waiting[:n:n]
-	g.waiting = append([]*parcel(nil), g.waiting[n:]...)
-	next[0].batch <- next
-}
-
-func (e *Engine) gateTo(department string) *gate {
-	g, _ := e.gates.LoadOrStore(department, &gate{})
-	return g.(*gate)
-}
-
-// together is what a simulation lets a delivery take along. Its jobs find nothing to do when they run.
-func (e *Engine) together(ctx context.Context, first deliverArgs) []*parcel {
+// alongside is what a simulation lets a delivery take along. Its jobs find nothing to do when they run.
+func (e *Engine) alongside(ctx context.Context, first deliverArgs) []*parcel {
 	var along []*parcel
 	for _, id := range e.cfg.Together(first.HandoffID) {
 		along = append(along, &parcel{deliverArgs: deliverArgs{HandoffID: id, Attempt: first.Attempt}, ctx: ctx})

@@ -1,8 +1,6 @@
 package handoff
 
 import (
-	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -55,11 +53,7 @@ func TestWaitingOffersGoTogether(t *testing.T) {
 			ids = append(ids, sender.offer(nil).GetId())
 		}
 		gate := sender.engine.gateTo("inside-sales")
-		eventually(t, "all wait at the gate", func() bool {
-			gate.mu.Lock()
-			defer gate.mu.Unlock()
-			return len(gate.waiting) == n+1
-		})
+		eventually(t, "all wait at the gate", func() bool { return gate.Waiting() == n+1 })
 		close(c.letGo)
 		for _, id := range ids {
 			sender.wait(id, "delivered", func(h *handoffv1.Handoff) bool { return h.GetDelivery() == handoffv1.Delivery_DELIVERY_DELIVERED })
@@ -99,11 +93,7 @@ func TestOldReceiver(t *testing.T) {
 			ids = append(ids, sender.offer(nil).GetId())
 		}
 		gate := sender.engine.gateTo("inside-sales")
-		eventually(t, "all wait at the gate", func() bool {
-			gate.mu.Lock()
-			defer gate.mu.Unlock()
-			return len(gate.waiting) == 5
-		})
+		eventually(t, "all wait at the gate", func() bool { return gate.Waiting() == 5 })
 		close(c.letGo)
 		for _, id := range ids {
 			receiver.waitState(id, Offered)
@@ -155,53 +145,4 @@ func TestBatchesOverlap(t *testing.T) {
 			t.Errorf("the same handoff twice in a call: %v", err)
 		}
 	})
-}
-
-// Whoever is taken along by a delivery that comes to nothing learns that; whoever no longer waits is left out.
-func TestGate(t *testing.T) {
-	t.Parallel()
-	g := &gate{}
-	first := &parcel{ctx: t.Context()}
-	carrying, letGo := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		g.pass(first, func([]*parcel) { close(carrying); <-letGo; first.err = nil })
-	})
-	<-carrying
-	waiting := func(n int) func() bool {
-		return func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == n }
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	impatient := &parcel{ctx: ctx}
-	wg.Go(func() { g.pass(impatient, func([]*parcel) { t.Error("it should not carry") }) })
-	eventually(t, "one waits", waiting(1))
-	cancel()
-	eventually(t, "it has gone", waiting(0))
-	var parcels []*parcel
-	var carried [][]*parcel
-	for i := range 3 {
-		p := &parcel{ctx: t.Context()}
-		parcels = append(parcels, p)
-		wg.Go(func() {
-			defer func() { _ = recover() }() // River does
-			g.pass(p, func(batch []*parcel) {
-				carried = append(carried, batch)
-				panic("a bug")
-			})
-		})
-		eventually(t, "they wait", waiting(i+1))
-	}
-	close(letGo)
-	wg.Wait()
-	if first.err != nil || !errors.Is(impatient.err, context.Canceled) {
-		t.Errorf("the first: %v; the impatient: %v", first.err, impatient.err)
-	}
-	for i, p := range parcels {
-		if !errors.Is(p.err, errUnfinished) {
-			t.Errorf("parcel %d: %v", i, p.err)
-		}
-	}
-	if len(carried) != 1 || len(carried[0]) != 3 || g.busy {
-		t.Errorf("carried in %d batches, and the gate is busy: %t", len(carried), g.busy)
-	}
 }
