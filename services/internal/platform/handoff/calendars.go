@@ -142,6 +142,7 @@ func (d *desk) UpdateCalendar(ctx context.Context, req *handoffv1.UpdateCalendar
 			return row, err
 		}
 		row.Config, row.Version = config, row.Version+1
+		forgetPolicies(tx)
 		tx.Queue(`UPDATE handoff_calendars SET config = $2, version = $3 WHERE name = $1`, name, row.Config, row.Version)
 		return row, nil
 	})

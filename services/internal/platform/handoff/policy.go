@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -121,23 +122,23 @@ func policyFor(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) (*policy,
 	return best.read()
 }
 
-type policiesKey struct{}
-
-// withPolicies lets policies be read once under the context, which must end with its transaction.
-func withPolicies(ctx context.Context) context.Context {
-	return context.WithValue(ctx, policiesKey{}, map[string][]policyRow{})
-}
+// policiesKey is that of the policies of a kind in the notes of a transaction.
+type policiesKey string
 
 func policiesOf(ctx context.Context, tx store.Tx, kind string) ([]policyRow, error) {
-	read, _ := ctx.Value(policiesKey{}).(map[string][]policyRow)
-	if rows, ok := read[kind]; ok {
+	if rows, ok := tx.Notes()[policiesKey(kind)].([]policyRow); ok {
 		return rows, nil
 	}
 	rows, err := store.Select[policyRow](ctx, tx, selectPolicies+` WHERE p.kind = $1 ORDER BY p.hot, p.code`, kind)
-	if err == nil && read != nil {
-		read[kind] = rows
+	if err == nil {
+		tx.Notes()[policiesKey(kind)] = rows
 	}
 	return rows, err
+}
+
+// forgetPolicies is for whoever changes policies or calendars.
+func forgetPolicies(tx store.Tx) {
+	maps.DeleteFunc(tx.Notes(), func(key, _ any) bool { _, is := key.(policiesKey); return is })
 }
 
 func minutes(n int64) time.Duration { return time.Duration(n) * time.Minute }

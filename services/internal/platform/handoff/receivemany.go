@@ -27,7 +27,7 @@ func (v *receiver) BatchOffer(ctx context.Context, req *handoffv1.BatchOfferRequ
 		}
 		seen[o.GetHandoff().GetId()] = true
 	}
-	ctx = store.WithoutGuard(ctx) // it is safe to repeat by itself
+	ctx = store.Alone(store.WithoutGuard(ctx)) // it is safe to repeat by itself, and shares a transaction by itself
 	resp := &handoffv1.BatchOfferResponse{}
 	taken, err := v.takeAll(ctx, req.GetOffers())
 	for i, o := range req.GetOffers() {
@@ -71,7 +71,6 @@ func (v *receiver) takeAll(ctx context.Context, offers []*handoffv1.BatchedOffer
 		if err != nil {
 			return nil, err
 		}
-		ctx := withPolicies(ctx)
 		for i, o := range offers {
 			ctx, span := resume(ctx, o)
 			taken[i], err = v.take(ctx, tx, v.e.kind(taken[i].GetKind(), In), found[ids[i]], taken[i])

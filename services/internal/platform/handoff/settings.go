@@ -110,6 +110,7 @@ func (d *desk) UpdatePolicy(ctx context.Context, req *handoffv1.UpdatePolicyRequ
 		if known == 0 {
 			return nil, problem.Invalid(problem.Field("policy.calendar", "is no calendar of this department"))
 		}
+		forgetPolicies(tx)
 		tx.Queue(`UPDATE handoff_policies SET calendar = $2, accept_within = $3, first_action_within = $4, gaps_within = $5,
 			undelivered_after = $6, steps = $7, version = version + 1 WHERE code = $1`, want.GetCode(), want.GetCalendar(),
 			int64(want.GetAcceptWithinMinutes()), int64(want.GetFirstActionWithinMinutes()), int64(want.GetGapsWithinMinutes()),

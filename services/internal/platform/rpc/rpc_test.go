@@ -131,7 +131,7 @@ func TestStepsAreInOrder(t *testing.T) {
 	for _, s := range Steps(Options{}) {
 		names = append(names, s.Name)
 	}
-	want := []string{"trace", "request", "recover", "deadline", "log", "problem", "authenticate", "authorise", "validate", "idempotency"}
+	want := []string{"trace", "request", "recover", "deadline", "log", "problem", "authenticate", "authorise", "validate", "idempotency", "sharing"}
 	if !slices.Equal(names, want) {
 		t.Errorf("%v", names)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/idempotency"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
+	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 	"github.com/tasuki-project/tasuki/services/internal/platform/telemetry"
 )
 
@@ -46,6 +47,7 @@ func Steps(o Options) []Step {
 		authoriseStep(o),    // whether they may
 		validateStep(o),     // whether the request makes sense
 		idempotencyStep(o),  // whether it was made before
+		sharingStep(),       // what it writes may be committed with what others write
 	}
 }
 
@@ -262,6 +264,12 @@ func authoriseStep(o Options) Step {
 
 func idempotencyStep(o Options) Step {
 	return Step{Name: "idempotency", Unary: idempotency.Unary(o.Idempotency)}
+}
+
+func sharingStep() Step {
+	return Step{Name: "sharing", Unary: func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return handler(store.Sharing(ctx), req)
+	}}
 }
 
 // both makes a step that only looks at the context and the method, for unary calls and streams alike.

@@ -28,6 +28,7 @@ func (s *txState) Append(table string, columns []string, values ...any) {
 		_ = s.badArgument(err, "INSERT INTO "+table)
 		return
 	}
+	s.writes++
 	for i := len(s.appended) - 1; i >= 0; i-- {
 		a := &s.appended[i]
 		if a.table != table {
@@ -45,14 +46,33 @@ func (s *txState) Append(table string, columns []string, values ...any) {
 // pending tells whether something waits to be sent.
 func (s *txState) pending() bool { return len(s.queue)+len(s.appended) > 0 }
 
-// take hands over what waits: the queue, and behind it the appended rows.
+// take hands over all that waits: the queue, and behind it the appended rows.
 func (s *txState) take(engine Engine) []statement {
+	s.push(engine, func(string) bool { return true })
 	list := s.queue
-	for _, a := range s.appended {
-		list = a.statements(list, engine)
-	}
-	s.queue, s.appended = nil, nil
+	s.queue = nil
 	return list
+}
+
+// takeFor hands over what must be sent before a statement: the queue, and rows of tables that it names. Other rows wait for more
+// of their kind.
+func (s *txState) takeFor(engine Engine, sql string) []statement {
+	s.push(engine, func(table string) bool { return strings.Contains(sql, table) })
+	list := s.queue
+	s.queue = nil
+	return list
+}
+
+// push moves the appended rows of tables to the queue, with all that were appended before them and that they may need.
+func (s *txState) push(engine Engine, tables func(name string) bool) {
+	n := len(s.appended)
+	for n > 0 && !tables(s.appended[n-1].table) {
+		n--
+	}
+	for _, a := range s.appended[:n] {
+		s.queue = a.statements(s.queue, engine)
+	}
+	s.appended = slices.Delete(s.appended, 0, n)
 }
 
 // statements adds the INSERTs of the rows to list.

@@ -112,12 +112,12 @@ func createTree(t *testing.T, db *store.DB) {
 	}))
 }
 
-// sends are all ways to send what waits.
+// sends are all ways to send what waits for a table.
 var sends = map[string]func(ctx context.Context, tx store.Tx) error{
 	"commit": func(context.Context, store.Tx) error { return nil },
 	"flush":  func(ctx context.Context, tx store.Tx) error { return tx.Flush(ctx) },
 	"query": func(ctx context.Context, tx store.Tx) error {
-		rows, err := tx.Query(ctx, "SELECT 1")
+		rows, err := tx.Query(ctx, "SELECT count(*) FROM items")
 		if err == nil {
 			rows.Close()
 		}
@@ -125,10 +125,10 @@ var sends = map[string]func(ctx context.Context, tx store.Tx) error{
 	},
 	"query row": func(ctx context.Context, tx store.Tx) error {
 		var n int
-		return tx.QueryRow(ctx, "SELECT 1").Scan(&n)
+		return tx.QueryRow(ctx, "SELECT count(*) FROM items").Scan(&n)
 	},
 	"exec": func(ctx context.Context, tx store.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM log")
+		_, err := tx.Exec(ctx, "DELETE FROM log WHERE what IN (SELECT name FROM items)")
 		return err
 	},
 	"copy": func(ctx context.Context, tx store.Tx) error {
@@ -136,7 +136,7 @@ var sends = map[string]func(ctx context.Context, tx store.Tx) error{
 	},
 	"library": func(ctx context.Context, tx store.Tx) error {
 		if lib := tx.PgxTx(); lib != nil {
-			_, err := lib.Exec(ctx, "DELETE FROM log")
+			_, err := lib.Exec(ctx, "DELETE FROM log WHERE what IN (SELECT name FROM items)")
 			return err
 		}
 		lib := tx.SQLTx()
@@ -146,6 +146,41 @@ var sends = map[string]func(ctx context.Context, tx store.Tx) error{
 		_, err := lib.ExecContext(ctx, "DELETE FROM log")
 		return err
 	},
+}
+
+// Rows wait while other tables are read and written, and are there for what comes after them: a statement that is queued, too.
+func TestAppendedRowsWait(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, db *store.DB) {
+		must(t, write(t, db, func(ctx context.Context, tx store.Tx) error {
+			appendItem(tx, "a")
+			must(t, tx.QueryRow(ctx, "SELECT count(*) FROM log").Scan(new(int)))
+			appendItem(tx, "b")
+			tx.Queue("INSERT INTO log (what) VALUES ('between')")
+			tx.Queue("UPDATE items SET count = count + 1")
+			appendItem(tx, "c")
+			return nil
+		}))
+		must(t, read(t, db, func(ctx context.Context, tx store.Tx) error {
+			got, err := store.Select[int64](ctx, tx, "SELECT count FROM items ORDER BY name")
+			if diff := cmp.Diff([]int64{2, 2, 1}, got); diff != "" {
+				t.Error(diff)
+			}
+			return err
+		}))
+		err := write(t, db, func(ctx context.Context, tx store.Tx) error {
+			appendItem(tx, "a2")
+			tx.Append("items", shortItem, newID(), nil, 1, noon) // refused when it is sent
+			must(t, tx.QueryRow(ctx, "SELECT count(*) FROM log").Scan(new(int)))
+			_, err := store.Get[int](ctx, tx, "SELECT count(*) FROM items")
+			if !errors.Is(err, store.ErrCheck) {
+				t.Errorf("reading the table: %v", err)
+			}
+			return err
+		})
+		if !errors.Is(err, store.ErrCheck) {
+			t.Errorf("got %v", err)
+		}
+	}, sets())
 }
 
 // Whatever reads in the transaction finds the rows.

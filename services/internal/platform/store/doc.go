@@ -10,6 +10,7 @@
 //   - A queued statement (Tx.Queue) travels with the next statement or with the commit. On PostgreSQL a command costs two
 //     round trips: BEGIN with the first read, and the queued writes with COMMIT.
 //   - Appended rows (Tx.Append) travel behind what is queued, those of one table together: for tables that are only added to.
+//   - Await waits, with a bound and audibly, for a PostgreSQL that cannot be reached when a program starts.
 //   - Driver types and driver text do not leave the package: errors are *store.Error and match the sentinels.
 //
 // # Rules for SQL that serves both engines

@@ -21,7 +21,7 @@ func (p pgxTx) begun(ctx context.Context) error {
 	if err := p.t.ready(); err != nil {
 		return err
 	}
-	if p.t.direct() {
+	if p.t.begun != nil && !p.t.pending() {
 		return nil
 	}
 	return p.t.flush(ctx)

@@ -26,6 +26,9 @@ type pgTx struct {
 func (t *pgTx) Dialect() Dialect { return Dialect{Postgres} }
 func (t *pgTx) SQLTx() *sql.Tx   { return nil }
 
+// Queue implements Tx.
+func (t *pgTx) Queue(sql string, args ...any) { t.enqueue(Postgres, sql, args) }
+
 // ready refuses statements that cannot be sent now.
 func (t *pgTx) ready() error {
 	switch {
@@ -50,9 +53,11 @@ func (t *pgTx) fail(err error, sql string) error {
 	return t.record(err)
 }
 
-// send makes a pipeline of BEGIN, if needed, what is queued, and the given statements, and reads the answers of all but the
-// last n. The caller reads those n and closes the results. Nil results: nothing had to be sent.
-func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchResults, error) {
+// send makes a pipeline of BEGIN, if needed, what waits and is due, and the given statement, and reads the answers of what was
+// due. The caller reads the answer to the statement and closes the results. Without a statement nil results tell that
+// nothing had to be sent.
+func (t *pgTx) send(ctx context.Context, due []statement, last ...statement) (pgx.BatchResults, error) {
+	ctx = t.of(ctx)
 	batch := &pgx.Batch{}
 	if t.begun == nil {
 		if t.conn == nil {
@@ -63,8 +68,11 @@ func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchRes
 			t.conn = conn
 		}
 		batch.BeginTx(t.options)
+		if t.shared != nil {
+			batch.Queue("SET LOCAL lock_timeout = '" + sharedLockTimeout + "'")
+		}
 	}
-	for _, list := range [][]statement{t.take(Postgres), last} {
+	for _, list := range [][]statement{due, last} {
 		for _, s := range list {
 			args, err := normalize(s.args, Postgres)
 			if err != nil {
@@ -80,7 +88,7 @@ func (t *pgTx) send(ctx context.Context, n int, last ...statement) (pgx.BatchRes
 	if t.begun == nil {
 		t.begun = results.Tx()
 	}
-	for _, q := range batch.QueuedQueries[:batch.Len()-n] {
+	for _, q := range batch.QueuedQueries[:batch.Len()-len(last)] {
 		if _, err := results.Exec(); err != nil {
 			_ = results.Close()
 			return nil, t.fail(err, q.SQL)
@@ -101,15 +109,12 @@ func (t *pgTx) Flush(ctx context.Context) error {
 
 // flush sends BEGIN and the queue, whichever is still to be sent.
 func (t *pgTx) flush(ctx context.Context) error {
-	results, err := t.send(ctx, 0)
+	results, err := t.send(ctx, t.take(Postgres))
 	if err != nil || results == nil {
 		return err
 	}
 	return t.fail(results.Close(), "")
 }
-
-// direct tells whether a statement can go out alone.
-func (t *pgTx) direct() bool { return t.begun != nil && !t.pending() }
 
 // start sends a query; its errors are the driver's, unless they were recorded before.
 func (t *pgTx) start(ctx context.Context, sql string, args []any) (*pgRows, error) {
@@ -117,11 +122,12 @@ func (t *pgTx) start(ctx context.Context, sql string, args []any) (*pgRows, erro
 		return nil, err
 	}
 	rows := &pgRows{tx: t, sql: sql}
+	due := t.takeFor(Postgres, sql)
 	var err error
-	if t.direct() {
-		rows.Rows, err = t.conn.Query(ctx, sql, args...)
+	if t.begun != nil && len(due) == 0 {
+		rows.Rows, err = t.conn.Query(t.of(ctx), sql, args...)
 	} else {
-		rows.batch, err = t.send(ctx, 1, statement{sql, args})
+		rows.batch, err = t.send(ctx, due, statement{sql, args})
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +142,7 @@ func (t *pgTx) start(ctx context.Context, sql string, args []any) (*pgRows, erro
 }
 
 func (t *pgTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	t.reads(sql)
 	args, err := t.arguments(sql, args)
 	if err != nil {
 		return nil, err
@@ -165,13 +172,15 @@ func (t *pgTx) Exec(ctx context.Context, sql string, args ...any) (int64, error)
 }
 
 func (t *pgTx) exec(ctx context.Context, sql string, args []any) (pgconn.CommandTag, error) {
+	t.writes++
 	if err := t.ready(); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	if t.direct() {
-		return t.conn.Exec(ctx, sql, args...)
+	due := t.takeFor(Postgres, sql)
+	if t.begun != nil && len(due) == 0 {
+		return t.conn.Exec(t.of(ctx), sql, args...)
 	}
-	results, err := t.send(ctx, 1, statement{sql, args})
+	results, err := t.send(ctx, due, statement{sql, args})
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
@@ -191,6 +200,7 @@ func (t *pgTx) arguments(sql string, args []any) ([]any, error) {
 }
 
 func (t *pgTx) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
+	t.writes++
 	if err := t.ready(); err != nil {
 		return err
 	}
@@ -198,7 +208,7 @@ func (t *pgTx) copyRows(ctx context.Context, table string, columns []string, row
 		return err
 	}
 	source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return normalize(rows[i], Postgres) })
-	_, err := t.conn.Conn().CopyFrom(ctx, pgx.Identifier{table}, columns, source)
+	_, err := t.conn.Conn().CopyFrom(t.of(ctx), pgx.Identifier{table}, columns, source)
 	return t.fail(err, "COPY "+table)
 }
 
@@ -225,7 +235,7 @@ func (t *pgTx) commit(ctx context.Context) error {
 }
 
 func (t *pgTx) sendCommit(ctx context.Context) error {
-	results, err := t.send(ctx, 1, statement{sql: "commit"})
+	results, err := t.send(ctx, t.take(Postgres), statement{sql: "commit"})
 	if err != nil {
 		return err
 	}
@@ -264,7 +274,10 @@ func (t *pgTx) rollback() {
 }
 
 // PgxTx implements Tx.
-func (t *pgTx) PgxTx() pgx.Tx { return pgxTx{t} }
+func (t *pgTx) PgxTx() pgx.Tx {
+	t.writes++
+	return pgxTx{t}
+}
 
 // pgRows are rows of a pipeline or of a single statement, with the driver's errors.
 type pgRows struct {

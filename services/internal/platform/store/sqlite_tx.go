@@ -25,6 +25,9 @@ type liteTx struct {
 func (t *liteTx) Dialect() Dialect { return Dialect{SQLite} }
 func (t *liteTx) PgxTx() pgx.Tx    { return nil }
 
+// Queue implements Tx.
+func (t *liteTx) Queue(sql string, args ...any) { t.enqueue(SQLite, sql, args) }
+
 // background keeps database/sql and the driver from watching the context of each short statement of a writer, which costs
 // two goroutines a statement. It is looked at before every statement instead. Reads may be long, and are interrupted.
 func (t *liteTx) background(ctx context.Context) context.Context {
@@ -34,7 +37,7 @@ func (t *liteTx) background(ctx context.Context) context.Context {
 	return context.Background()
 }
 
-// ready begins the transaction if needed and sends what is queued.
+// ready begins the transaction if needed.
 func (t *liteTx) ready(ctx context.Context) error {
 	switch {
 	case t.done:
@@ -44,15 +47,18 @@ func (t *liteTx) ready(ctx context.Context) error {
 	case t.open != nil:
 		return ErrRowsOpen
 	}
-	if err := ctx.Err(); err != nil {
+	if err := t.of(ctx).Err(); err != nil {
 		return t.record(err)
 	}
 	if t.tx == nil {
-		if err := t.begin(ctx); err != nil {
-			return err
-		}
+		return t.begin(ctx)
 	}
-	for _, s := range t.take(SQLite) {
+	return nil
+}
+
+// send runs what waited.
+func (t *liteTx) send(ctx context.Context, due []statement) error {
+	for _, s := range due {
 		if _, err := t.exec(ctx, s.sql, s.args); err != nil {
 			return err
 		}
@@ -60,8 +66,24 @@ func (t *liteTx) ready(ctx context.Context) error {
 	return nil
 }
 
+// readyFor begins if needed, and sends what must be sent before a statement.
+func (t *liteTx) readyFor(ctx context.Context, sql string) error {
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	return t.send(ctx, t.takeFor(SQLite, sql))
+}
+
+// flush begins if needed, and sends all that waits.
+func (t *liteTx) flush(ctx context.Context) error {
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	return t.send(ctx, t.take(SQLite))
+}
+
 func (t *liteTx) begin(ctx context.Context) error {
-	conn, err := t.db.Conn(ctx) // waits for its turn
+	conn, err := t.db.Conn(t.of(ctx)) // waits for its turn
 	if err != nil {
 		return t.record(unavailable(err))
 	}
@@ -88,11 +110,12 @@ func (t *liteTx) Flush(ctx context.Context) error {
 		}
 		return nil
 	}
-	return t.ready(ctx)
+	return t.flush(ctx)
 }
 
 func (t *liteTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
-	if err := t.ready(ctx); err != nil {
+	t.reads(sql)
+	if err := t.readyFor(ctx, sql); err != nil {
 		return nil, err
 	}
 	args, err := normalize(args, SQLite)
@@ -113,7 +136,8 @@ func (t *liteTx) QueryRow(ctx context.Context, sql string, args ...any) Row {
 }
 
 func (t *liteTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if err := t.ready(ctx); err != nil {
+	t.writes++
+	if err := t.readyFor(ctx, sql); err != nil {
 		return 0, err
 	}
 	return t.exec(ctx, sql, args)
@@ -136,7 +160,8 @@ func (t *liteTx) exec(ctx context.Context, sql string, args []any) (int64, error
 const copyParams = 900
 
 func (t *liteTx) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
-	if err := t.ready(ctx); err != nil {
+	t.writes++
+	if err := t.flush(ctx); err != nil {
 		return err
 	}
 	size := max(1, copyParams/len(columns))
@@ -194,7 +219,8 @@ func (t *liteTx) rollback() {
 
 // SQLTx implements Tx.
 func (t *liteTx) SQLTx() *sql.Tx {
-	if t.ready(t.ctx) != nil {
+	t.writes++
+	if t.flush(t.ctx) != nil {
 		return nil
 	}
 	return t.tx

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tasuki-project/tasuki/services/internal/platform/together"
 )
 
 // Engine names a database engine.
@@ -53,15 +55,18 @@ type Tx interface {
 	// Queue adds a statement whose result does not matter. It is sent with the next statement or with the commit, in
 	// order. Its error fails that statement, or the Write as a whole, and everything is rolled back.
 	Queue(sql string, args ...any)
-	// Append queues a row of a table that is only added to. Rows of one table travel together, in order, in as few INSERTs
-	// as can be, behind everything that is queued when they are sent: with the next statement or with the commit. Tables
-	// follow one another in the order of their first row. So neither a statement that is queued later, nor a row that is
-	// appended later to a table used earlier, may need the row: a row that others refer to is written by Queue.
+	// Append queues a row of a table. Rows of one table travel together, in order, in as few INSERTs as can be: ahead of the
+	// next statement that names the table, sent or queued, or else with Flush, SQLTx or the commit. Tables follow one another in the
+	// order of their first row. So neither a statement on another table, nor a row that is appended later to a table used earlier,
+	// may need the row: a row that others refer to is written by Queue.
 	Append(table string, columns []string, values ...any)
-	// Flush sends what is queued now and reports its first error.
+	// Flush sends what is queued and appended now, and reports its first error.
 	Flush(ctx context.Context) error
 	// Dialect has the SQL fragments that differ between the engines.
 	Dialect() Dialect
+	// Notes are what closures of this transaction remember for one another, by keys of their own types: what was read once, and is
+	// forgotten by whoever changes it.
+	Notes() map[any]any
 	// AfterCommit registers fn to run once, in order, after a successful commit. It does not run after a rollback, and
 	// functions of attempts that were retried are dropped.
 	AfterCommit(fn func())
@@ -78,6 +83,8 @@ type DB struct {
 	engine  Engine
 	dialect Dialect
 	be      backend
+	// shared is the gate of Writes that may share a transaction.
+	shared *together.Gate[*member]
 	// commits may fail Writes, see WithCommits.
 	commits Commits
 	// statements sees every statement, see WithStatements.
@@ -105,6 +112,9 @@ type transaction interface {
 	// failure is the error that spoiled the transaction: one failed statement fails all that follow, and the commit.
 	failure() error
 	committed() []func()
+	// share makes it one that several closures share, under ctx. written counts what they did besides reading.
+	share(ctx context.Context)
+	written() int
 }
 
 type options struct {
@@ -167,7 +177,7 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.commits, db.statements = o.commits, o.statements
+	db.shared, db.commits, db.statements = together.NewGate[*member](sharedAtOnce(db.engine), sharedMost), o.commits, o.statements
 	return db, nil
 }
 

@@ -1,6 +1,10 @@
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"strings"
+)
 
 type statement struct {
 	sql  string
@@ -10,21 +14,60 @@ type statement struct {
 // txState is what both engines keep of a transaction.
 type txState struct {
 	queue    []statement
-	appended []appended // sent behind the queue
+	appended []appended // sent when something reads their tables, or at the end
 	hooks    []func()
 	failed   error // the first error of a statement: nothing more can succeed, on either engine
 	unique   bool
 	done     bool
+
+	notes map[any]any
+
+	// writes counts what was not only read. shared is the context of a transaction that several closures share.
+	writes int
+	shared context.Context
 }
 
-func (s *txState) Queue(sql string, args ...any) {
+// enqueue is Queue of both engines: behind rows that the statement may be about.
+func (s *txState) enqueue(engine Engine, sql string, args []any) {
+	s.writes++
+	s.push(engine, func(table string) bool { return strings.Contains(sql, table) })
 	s.queue = append(s.queue, statement{sql, args})
 }
 
-func (s *txState) AfterCommit(fn func()) { s.hooks = append(s.hooks, fn) }
-func (s *txState) committed() []func()   { return s.hooks }
-func (s *txState) sawUnique() bool       { return s.unique }
-func (s *txState) failure() error        { return s.failed }
+func (s *txState) AfterCommit(fn func()) {
+	s.writes++
+	s.hooks = append(s.hooks, fn)
+}
+
+// reads notes a query, which may write all the same.
+func (s *txState) reads(sql string) {
+	if !strings.HasPrefix(strings.TrimLeft(sql, " \n\t"), "SELECT") {
+		s.writes++
+	}
+}
+
+// Notes implements Tx.
+func (s *txState) Notes() map[any]any {
+	if s.notes == nil {
+		s.notes = map[any]any{}
+	}
+	return s.notes
+}
+
+func (s *txState) written() int              { return s.writes }
+func (s *txState) share(ctx context.Context) { s.shared = ctx }
+
+// of is the context of a statement: a closure's own, but for the end of a shared transaction.
+func (s *txState) of(ctx context.Context) context.Context {
+	if s.shared == nil {
+		return ctx
+	}
+	return borrowed{s.shared, ctx}
+}
+
+func (s *txState) committed() []func() { return s.hooks }
+func (s *txState) sawUnique() bool     { return s.unique }
+func (s *txState) failure() error      { return s.failed }
 
 // record keeps the first error that spoils the transaction, and returns err.
 func (s *txState) record(err error) error {

@@ -44,7 +44,7 @@ func (s *Server) ImportLeads(ctx context.Context, req *pb.ImportLeadsRequest) (*
 	if i.Source == "" {
 		i.Source = cut(i.Filename, maxText)
 	}
-	return store.Write(ctx, s.im.DB, func(tx store.Tx) (*pb.LeadImport, error) {
+	return store.Write(store.Alone(ctx), s.im.DB, func(tx store.Tx) (*pb.LeadImport, error) {
 		insert(tx, i, data)
 		err := s.im.Events.Append(ctx, tx, event.Event{
 			Subject: subject(i.ID), SubjectVersion: 1, Data: &pb.LeadImportCreated{LeadImport: i.proto()},

@@ -18,7 +18,7 @@ var Answers = []string{"tasuki.party.v1.ErasureAcknowledged"}
 
 // RequestErasure implements the contract. Somebody whom marketing does not know may be known elsewhere, so that is no error.
 func (s *Server) RequestErasure(ctx context.Context, req *pb.RequestErasureRequest) (*pb.Erasure, error) {
-	return store.Write(ctx, s.DB, func(tx store.Tx) (*pb.Erasure, error) {
+	return store.Write(store.Alone(ctx), s.DB, func(tx store.Tx) (*pb.Erasure, error) {
 		id, err := s.People.Resolve(ctx, tx, req.GetId())
 		if err != nil {
 			return nil, err

@@ -16,7 +16,7 @@ import (
 
 // MergePeople implements the contract.
 func (s *Server) MergePeople(ctx context.Context, req *pb.MergePeopleRequest) (*pb.MergePeopleResponse, error) {
-	return store.Write(ctx, s.DB, func(tx store.Tx) (*pb.MergePeopleResponse, error) {
+	return store.Write(store.Alone(ctx), s.DB, func(tx store.Tx) (*pb.MergePeopleResponse, error) {
 		a, b, err := s.pair(ctx, tx, req)
 		if err != nil {
 			return nil, err
