@@ -98,7 +98,7 @@ func (w *wakeup) take() map[string]bool {
 }
 
 func newJobs(db *store.DB, cfg Config) *Jobs {
-	queues := map[string]int{river.QueueDefault: 16}
+	queues := map[string]int{river.QueueDefault: 64}
 	maps.Copy(queues, cfg.Queues)
 	j := &Jobs{
 		db: db, logger: cfg.Logger, department: cfg.Department, id: clientID(), timeout: cfg.Timeout,
