@@ -79,10 +79,12 @@ func (e *Engine) apply(ctx context.Context, tx store.Tx, r *entry, c change) (*h
 	if err := r.save(tx, now); err != nil {
 		return nil, err
 	}
-	if c.command != Assign {
-		if err := r.saveAttempt(tx); err != nil {
+	if _, again := next(to, Resubmit); again {
+		if err := r.keepAttempt(tx); err != nil {
 			return nil, err
 		}
+	}
+	if c.command != Assign {
 		r.saveTransition(ctx, tx, step{from: from, since: since, at: c.at, actor: c.by, reason: h.GetDecision().GetReason(), note: c.note})
 	}
 	if err := e.tell(ctx, tx, r, c.event(h)); err != nil {

@@ -72,7 +72,7 @@ func (d *desk) GetHandoff(ctx context.Context, req *handoffv1.GetHandoffRequest)
 			return nil, err
 		}
 		resp := &handoffv1.GetHandoffResponse{Handoff: h}
-		if resp.Attempts, err = attempts(ctx, tx, h.GetId()); err != nil {
+		if resp.Attempts, err = attempts(ctx, tx, h); err != nil {
 			return nil, err
 		}
 		if resp.Transitions, err = transitions(ctx, tx, h.GetId()); err != nil {

@@ -45,6 +45,9 @@ func (r *entry) state() State { return stateOf(r.h.GetState()) }
 func find(ctx context.Context, tx store.Tx, id string, lock bool) (*entry, error) {
 	sql := `SELECT side, version, body FROM handoffs WHERE id = $1`
 	if lock {
+		if r := held(ctx, id); r != nil {
+			return r, nil
+		}
 		sql += tx.Dialect().ForUpdate()
 	}
 	var side string
@@ -101,11 +104,11 @@ func mustFind(ctx context.Context, tx store.Tx, id string) (*entry, error) {
 	return r, err
 }
 
-const insertHandoff = `
-INSERT INTO handoffs (id, side, kind, chain_id, attempt, journey_id, person_id, account_id, from_department, to_department,
-	queue, assignee, state, delivery, reason, completeness, offered_at, accept_due_at, first_action_due_at, decided_at,
-	fulfilled_at, policy, calendar, sender_subject, receiver_subject, version, updated_at, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`
+var handoffColumns = []string{
+	"id", "side", "kind", "chain_id", "attempt", "journey_id", "person_id", "account_id", "from_department", "to_department",
+	"queue", "assignee", "state", "delivery", "reason", "completeness", "offered_at", "accept_due_at", "first_action_due_at", "decided_at",
+	"fulfilled_at", "policy", "calendar", "sender_subject", "receiver_subject", "version", "updated_at", "body",
+}
 
 // What was offered to whom never changes; the rest may.
 const updateHandoff = `
@@ -128,7 +131,7 @@ func (r *entry) save(tx store.Tx, now time.Time) error {
 	offered, acceptDue, firstDue := h.GetOfferedAt().AsTime(), nullTime(h.GetAcceptDueAt()), nullTime(h.GetFirstActionDueAt())
 	decided, fulfilled, score := nullTime(h.GetDecidedAt()), nullTime(h.GetFulfilledAt()), int64(h.GetCompleteness().GetScore())
 	if fresh {
-		tx.Queue(insertHandoff, h.GetId(), string(r.side), kindName(h.GetKind()), h.GetChainId(), int64(h.GetAttempt()),
+		tx.Append("handoffs", handoffColumns, h.GetId(), string(r.side), kindName(h.GetKind()), h.GetChainId(), int64(h.GetAttempt()),
 			h.GetJourneyId(), h.GetPersonId(), h.GetAccountId(), h.GetFrom(), h.GetTo(), h.GetQueue(), h.GetAssignee(), state,
 			delivery, reason, score, offered, acceptDue, firstDue, decided, fulfilled, h.GetPolicy(), h.GetCalendar(),
 			h.GetSenderSubject(), h.GetReceiverSubject(), r.version, now, body)
@@ -140,12 +143,16 @@ func (r *entry) save(tx store.Tx, now time.Time) error {
 	return nil
 }
 
-// saveAttempt queues the present attempt.
-func (r *entry) saveAttempt(tx store.Tx) error {
+// presentAttempt is the attempt that the handoff itself tells of.
+func presentAttempt(h *handoffv1.Handoff) *handoffv1.Attempt {
+	return &handoffv1.Attempt{Number: h.GetAttempt(), OfferedAt: h.GetOfferedAt(), Payload: h.GetPayload(), Decision: h.GetDecision()}
+}
+
+// keepAttempt queues the present attempt where another may take its place: the handoff itself tells of the present one only.
+// That is when it is over, not when the next one comes: programs of the version before offer again without looking back.
+func (r *entry) keepAttempt(tx store.Tx) error {
 	h := r.h
-	body, err := proto.Marshal(&handoffv1.Attempt{
-		Number: h.GetAttempt(), OfferedAt: h.GetOfferedAt(), Payload: h.GetPayload(), Decision: h.GetDecision(),
-	})
+	body, err := proto.Marshal(presentAttempt(h))
 	if err != nil {
 		return fmt.Errorf("handoff: %w", err)
 	}
@@ -193,19 +200,21 @@ func (r *entry) since() time.Time {
 	return r.h.GetDecidedAt().AsTime()
 }
 
-func attempts(ctx context.Context, tx store.Tx, id string) ([]*handoffv1.Attempt, error) {
-	bodies, err := store.Select[[]byte](ctx, tx, `SELECT body FROM handoff_attempts WHERE handoff_id = $1 ORDER BY number`, id)
+// attempts are the earlier ones, which were kept, and the present one. What else was kept of the present one is older than h.
+func attempts(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) ([]*handoffv1.Attempt, error) {
+	bodies, err := store.Select[[]byte](ctx, tx, `SELECT body FROM handoff_attempts WHERE handoff_id = $1 AND number < $2 ORDER BY number`,
+		h.GetId(), int64(h.GetAttempt()))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*handoffv1.Attempt, len(bodies))
+	out := make([]*handoffv1.Attempt, len(bodies), len(bodies)+1)
 	for i, body := range bodies {
 		out[i] = &handoffv1.Attempt{}
 		if err := proto.Unmarshal(body, out[i]); err != nil {
 			return nil, fmt.Errorf("handoff: stored attempt: %w", err)
 		}
 	}
-	return out, nil
+	return append(out, presentAttempt(h)), nil
 }
 
 type transitionRow struct {

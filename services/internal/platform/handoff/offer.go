@@ -19,8 +19,8 @@ import (
 // payloadVersion is the version of the payloads' form.
 const payloadVersion = 1
 
-// Offer writes an offer as rows of the caller's transaction: ledger, attempt, history, event HandoffOffered, and the job that
-// delivers it. It fails with PAYLOAD_INCOMPLETE when a field of the kind's floor is missing.
+// Offer writes an offer as rows of the caller's transaction: ledger, history, event HandoffOffered, and the job that delivers
+// it. It fails with PAYLOAD_INCOMPLETE when a field of the kind's floor is missing.
 func (e *Engine) Offer(ctx context.Context, tx store.Tx, o NewOffer) (*handoffv1.Handoff, error) {
 	cfg := e.kind(o.Kind, Out)
 	if cfg == nil {
@@ -68,9 +68,6 @@ func (e *Engine) Offer(ctx context.Context, tx store.Tx, o NewOffer) (*handoffv1
 // begin writes a new row with its first transition.
 func (e *Engine) begin(ctx context.Context, tx store.Tx, r *entry, s step, data proto.Message) error {
 	if err := r.save(tx, e.cfg.Clock.Now()); err != nil {
-		return err
-	}
-	if err := r.saveAttempt(tx); err != nil {
 		return err
 	}
 	r.saveTransition(ctx, tx, s)

@@ -88,13 +88,13 @@ func (e *Engine) overtaken(ctx context.Context, tx store.Tx, cfg *KindConfig, r 
 		}
 		return e.receiveAgain(ctx, tx, cfg, r, sent)
 	}
+	if err := r.keepAttempt(tx); err != nil {
+		return nil, err
+	}
 	h := r.h
 	h.Attempt, h.OfferedAt, h.OfferedBy = sent.GetAttempt(), sent.GetOfferedAt(), sent.GetOfferedBy()
 	h.Payload, h.Completeness = sent.GetPayload(), completenessOf(sent.GetPayload(), cfg.Required)
 	if err := r.save(tx, e.cfg.Clock.Now()); err != nil {
-		return nil, err
-	}
-	if err := r.saveAttempt(tx); err != nil {
 		return nil, err
 	}
 	return h, e.retell(event.WithCause(ctx, sent.GetId()), tx, r)

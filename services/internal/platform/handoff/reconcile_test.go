@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,14 @@ func TestNight(t *testing.T) {
 	})
 }
 
+// lateAttempts are those that the receiver shows in the end, by what was decided on the first.
+var lateAttempts = map[State][]string{
+	Offered:   {"1 RETURNED tanaka", "2 ACCEPTED sato"},
+	Accepted:  {"1 ACCEPTED sato", "2 ACCEPTED sato"},
+	Fulfilled: {"1 ACCEPTED sato", "2 ACCEPTED sato"},
+	Rejected:  {"1 REJECTED sato", "2 REJECTED sato"},
+}
+
 // An attempt that was refused may arrive all the same, when a late copy of it is delivered. The next attempt takes its place,
 // or takes over what was decided on it meanwhile.
 func TestLateDeliveryOfAnEarlierAttempt(t *testing.T) {
@@ -206,6 +215,12 @@ func TestLateDeliveryOfAnEarlierAttempt(t *testing.T) {
 				}
 				if there := receiver.get(id); there.GetAttempt() != 2 {
 					t.Errorf("the receiver has %v", there)
+				}
+				if got, want := receiver.attempts(id), lateAttempts[decided]; !slices.Equal(got, want) {
+					t.Errorf("the receiver shows %q, want %q", got, want)
+				}
+				if got, want := sender.attempts(id), []string{"1 RETURNED service:inside-sales", lateAttempts[decided][1]}; !slices.Equal(got, want) {
+					t.Errorf("the sender shows %q, want %q", got, want)
 				}
 				if n := count(receiver.seen(), "accepted") + count(receiver.seen(), "rejected"); n != 1 {
 					t.Errorf("the decision took effect %d times: %v", n, receiver.seen())

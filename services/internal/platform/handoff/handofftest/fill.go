@@ -38,7 +38,7 @@ const Queue = "enterprise"
 const idMark = "#####################################"
 
 // Fill writes n MQL handoffs from marketing to inside sales into one side's ledger, one a minute, the last of them a day ago:
-// with an attempt, a transition and an event each, in few statements. What is open is not due yet, and no job waits for it. On
+// with a transition and an event each, and an attempt where it was returned, in few statements. What is open is not due yet, and no job waits for it. On
 // PostgreSQL it brings the statistics up to date.
 func Fill(ctx context.Context, db *store.DB, side handoff.Side, n int) error {
 	f := filler{d: db.Dialect(), n: n, side: side, last: time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Microsecond)}
@@ -196,10 +196,13 @@ func (f filler) later() string {
 	return "'" + at + "'"
 }
 
+// attempts are those that are over and may be followed by another.
 func (f filler) attempts() string {
+	h := f.example(handoffv1.State_STATE_RETURNED)
 	return `INSERT INTO handoff_attempts (handoff_id, number, state, reason, offered_at, decided_at, body)
-	SELECT id, 1, ` + byState(name) + `, '', at, CASE WHEN i % 100 >= 99 THEN ` + f.f.null + ` ELSE at END, ` +
-		f.message(&handoffv1.Attempt{Number: 1, OfferedAt: timestamppb.New(f.last), Payload: f.payload()}) + ` FROM ` + f.from()
+	SELECT id, 1, 'RETURNED', '', at, at, ` +
+		f.message(&handoffv1.Attempt{Number: 1, OfferedAt: h.GetOfferedAt(), Payload: h.GetPayload(), Decision: h.GetDecision()}) +
+		` FROM ` + f.from() + ` WHERE i % 100 = 97`
 }
 
 func (f filler) transitions() string {

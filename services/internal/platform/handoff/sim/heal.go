@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ func (w *World) heal() {
 			w.settled()
 			w.clocks()
 			w.compared()
+			w.attempts()
 			return
 		}
 	}
@@ -173,6 +175,41 @@ func (w *World) compared() {
 		for _, r := range reports {
 			if r.GetDifferent() > 0 || r.GetError() != "" {
 				w.fail("the ledgers disagree at the end", "says %s of %s: %v", p.name(), r.GetTo(), r)
+			}
+		}
+	}
+}
+
+// attempts checks that the desks show every attempt that the history knows, with what was decided on it.
+func (w *World) attempts() {
+	by := access.Actor{Kind: access.KindPerson, ID: "reader"}
+	for _, p := range w.procs {
+		for _, id := range ids(p.ledger) {
+			answer, err := p.servers.call(w.ctx, by, handoffv1.HandoffDeskService_GetHandoff_FullMethodName, &handoffv1.GetHandoffRequest{Id: id})
+			if err != nil {
+				w.fail("a legal command fails", "get %s: %v", id, err)
+				return
+			}
+			var shown, known []string
+			for _, a := range answer.(*handoffv1.GetHandoffResponse).GetAttempts() {
+				decision := ""
+				if d := a.GetDecision(); d != nil {
+					decision = stateName(d.GetState()) + " by " + d.GetBy().GetId()
+				}
+				shown = append(shown, fmt.Sprint(a.GetNumber(), " ", decision))
+			}
+			for _, t := range p.ledger[id].history {
+				if t.ToState != offered {
+					continue
+				}
+				decision := ""
+				if d, ok := p.ledger[id].decision(t.Attempt); ok {
+					decision = d.ToState + " by " + d.ActorID
+				}
+				known = append(known, fmt.Sprint(t.Attempt, " ", decision))
+			}
+			if !slices.Equal(shown, known) {
+				w.fail("an attempt is lost", "%s at %s: the desk shows %q, the history %q", id, p.name(), shown, known)
 			}
 		}
 	}

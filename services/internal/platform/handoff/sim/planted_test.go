@@ -78,6 +78,13 @@ func TestPlantedBugsAreFound(t *testing.T) {
 				return struct{}{}, nil
 			})
 		}}, []string{"a decision is lost", "an effect is missing"}, 3},
+		{"attempts that are over are not kept", Plant{Effect: func(_ context.Context, _ *store.DB, tx store.Tx, h *handoffv1.Handoff, what string) error {
+			if what == "resubmitted" {
+				tx.Queue(`DELETE FROM handoff_attempts WHERE handoff_id = $1`, h.GetId())
+			}
+			addEffect(tx, h, what)
+			return nil
+		}}, []string{"an attempt is lost"}, 5},
 		{"attempts are delivered as the first", Plant{Request: func(req any) {
 			if offer, ok := req.(*handoffv1.OfferRequest); ok {
 				offer.Handoff.Attempt = 1
