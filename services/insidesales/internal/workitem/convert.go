@@ -35,6 +35,10 @@ func itemProto(w *WorkItem) (*pb.WorkItem, error) {
 	if err != nil {
 		return nil, err
 	}
+	return itemOf(w, offer), nil
+}
+
+func itemOf(w *WorkItem, offer *handoffv1.MqlPayload) *pb.WorkItem {
 	return &pb.WorkItem{
 		Id: w.ID, JourneyId: w.JourneyID, State: stateProto(w.State),
 		Source: pb.WorkItem_Source(pb.WorkItem_Source_value["SOURCE_"+string(w.Source)]),
@@ -47,7 +51,7 @@ func itemProto(w *WorkItem) (*pb.WorkItem, error) {
 		Outcome:       pb.WorkItem_Outcome(pb.WorkItem_Outcome_value["OUTCOME_"+string(w.Outcome)]),
 		OutcomeReason: w.OutcomeReason, OpportunityId: w.OpportunityID, Etag: etag.Format(w.Version),
 		CreateTime: timestamppb.New(w.CreatedAt), UpdateTime: timestamppb.New(w.UpdatedAt),
-	}, nil
+	}
 }
 
 func stateProto(s State) pb.WorkItem_State {
@@ -105,13 +109,10 @@ func answersOf(a *handoffv1.QualificationAnswers) Answers {
 // subject is the work item's name in feeds and handoffs.
 func subject(id string) string { return "work-item/" + id }
 
-// eventsOf tells the feed of a fact.
-func eventsOf(f Fact) ([]event.Event, error) {
+// eventsOf tells the feed of a fact about a work item with this offer.
+func eventsOf(f Fact, offer *handoffv1.MqlPayload) []event.Event {
 	w := &f.After
-	item, err := itemProto(w)
-	if err != nil {
-		return nil, err
-	}
+	item := itemOf(w, offer)
 	e := event.Event{Subject: subject(w.ID), SubjectVersion: w.Version, JourneyID: w.JourneyID}
 	switch f.Kind {
 	case FactCreated:
@@ -142,5 +143,5 @@ func eventsOf(f Fact) ([]event.Event, error) {
 			events = append(events, e)
 		}
 	}
-	return events, nil
+	return events
 }

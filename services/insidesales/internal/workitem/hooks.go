@@ -90,7 +90,7 @@ func (w *WorkItem) fill(h *handoffv1.Handoff) error {
 	if err != nil {
 		return err
 	}
-	w.Offer, w.Hot, w.Notes = offer, mql.GetHot(), mql.GetNotes()
+	w.Offer, w.Hot, w.Notes, w.refilled = offer, mql.GetHot(), mql.GetNotes(), true
 	w.Person, w.Company = party.PersonOf(mql.GetPerson()).Named(), companyOf(mql.GetCompany())
 	if h.GetPersonId() != "" {
 		w.Person.ID = h.GetPersonId()

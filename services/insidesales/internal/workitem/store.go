@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tasuki-project/tasuki/services/insidesales/internal/activity"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
@@ -72,10 +74,9 @@ func (r row) item() *WorkItem {
 
 // args are the values of columns, in order.
 func (w *WorkItem) args() []any {
-	mail, _ := party.NormalizeMail(w.Person.Mail)
 	return []any{
 		w.ID, w.Version, string(w.State), w.EnteredAt, string(w.Source), w.JourneyID, w.Person.ID, null(w.Company.ID),
-		store.JSONOf(w.Person), store.JSONOf(w.Company), mail, w.Queue, w.Assignee, w.Hot, w.Notes,
+		store.JSONOf(w.Person), store.JSONOf(w.Company), w.mail(), w.Queue, w.Assignee, w.Hot, w.Notes,
 		store.JSONOf(json.RawMessage(w.Offer)), store.JSONOf(w.Answers), null(w.MQLHandoffID), null(w.MeetingHandoffID),
 		w.NextActionAt, w.LastActivityAt, w.Reason, w.ReasonNote, w.WakeAt, string(w.Outcome), w.OutcomeReason,
 		null(w.OpportunityID), w.CreatedAt, w.UpdatedAt,
@@ -164,11 +165,31 @@ func (s *Store) LastWithMail(ctx context.Context, tx store.Tx, mail string) (*Wo
 	return orNil(one(ctx, tx, `mail = $1 ORDER BY created_at DESC, id DESC LIMIT 1`, false, mail))
 }
 
-const insert = `INSERT INTO work_items (` + columns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`
+var columnNames = strings.FieldsFunc(columns, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 
-const update = `UPDATE work_items SET (` + columns + `) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) WHERE id = $1`
+// What marketing says of the prospect is most of a row, and changes with a new attempt only.
+const (
+	update = `UPDATE work_items SET version = $2, state = $3, entered_at = $4, queue = $5, assignee = $6, hot = $7, notes = $8,
+		answers = $9, meeting_handoff_id = $10, next_action_at = $11, last_activity_at = $12, reason = $13, reason_note = $14, wake_at = $15,
+		outcome = $16, outcome_reason = $17, opportunity_id = $18, updated_at = $19 WHERE id = $1`
+	refill = `UPDATE work_items SET person_id = $2, account_id = $3, person = $4, company = $5, mail = $6, offer = $7 WHERE id = $1`
+)
+
+func (w *WorkItem) queueUpdate(tx store.Tx) {
+	tx.Queue(update, w.ID, w.Version, string(w.State), w.EnteredAt, w.Queue, w.Assignee, w.Hot, w.Notes, store.JSONOf(w.Answers),
+		null(w.MeetingHandoffID), w.NextActionAt, w.LastActivityAt, w.Reason, w.ReasonNote, w.WakeAt, string(w.Outcome), w.OutcomeReason,
+		null(w.OpportunityID), w.UpdatedAt)
+	if w.refilled {
+		tx.Queue(refill, w.ID, w.Person.ID, null(w.Company.ID), store.JSONOf(w.Person), store.JSONOf(w.Company), w.mail(),
+			store.JSONOf(json.RawMessage(w.Offer)))
+	}
+}
+
+// mail is the address that prospects are found by.
+func (w *WorkItem) mail() string {
+	mail, _ := party.NormalizeMail(w.Person.Mail)
+	return mail
+}
 
 var transitions = history.Table[State]{Name: "work_item_transitions", Key: "work_item_id"}
 
@@ -180,10 +201,15 @@ func (s *Store) Save(ctx context.Context, tx store.Tx, w *WorkItem) error {
 		return nil
 	}
 	if facts[0].Kind == FactCreated {
-		tx.Queue(insert, w.args()...)
+		tx.Append("work_items", columnNames, w.args()...)
 	} else {
-		tx.Queue(update, w.args()...)
+		w.queueUpdate(tx)
 	}
+	offer, err := offerOf(w)
+	if err != nil {
+		return err
+	}
+	w.refilled = false
 	var events []event.Event
 	for _, f := range facts {
 		switch f.Kind {
@@ -192,11 +218,7 @@ func (s *Store) Save(ctx context.Context, tx store.Tx, w *WorkItem) error {
 		case FactActivity:
 			activity.Insert(tx, f.Activity)
 		}
-		told, err := eventsOf(f)
-		if err != nil {
-			return err
-		}
-		events = append(events, told...)
+		events = append(events, eventsOf(f, offer)...)
 	}
 	return s.events.Append(ctx, tx, events...)
 }

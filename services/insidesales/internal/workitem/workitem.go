@@ -123,4 +123,6 @@ type WorkItem struct {
 	UpdatedAt        time.Time
 
 	facts []Fact
+	// refilled: what marketing says of the prospect is not what was read.
+	refilled bool
 }

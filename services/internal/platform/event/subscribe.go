@@ -34,6 +34,9 @@ type Subscription struct {
 	Types []string
 	// Handler applies an event.
 	Handler Handler
+	// Prepare may read in one go what Handler needs for several events, before they are applied in the same transaction, under
+	// the context that it returns. Nil reads nothing; a single event is applied without it.
+	Prepare func(ctx context.Context, tx store.Tx, events []*feedv1.Event) (context.Context, error)
 	// Attempts is how often an event is tried before it is parked; 0 means 8, which takes around 6 seconds.
 	Attempts int
 }

@@ -187,6 +187,13 @@ func (sub *subscription) takeOne(ctx context.Context, ev *feedv1.Event, cursor s
 // commit handles the events and moves the cursor, in one transaction.
 func (sub *subscription) commit(ctx context.Context, events []*feedv1.Event, cursor string) error {
 	return sub.write(ctx, func(tx store.Tx) error {
+		ctx := ctx
+		if sub.Prepare != nil && len(events) > 1 {
+			var err error
+			if ctx, err = sub.Prepare(ctx, tx, events); err != nil {
+				return err
+			}
+		}
 		for _, ev := range events {
 			if err := sub.handle(ctx, tx, ev); err != nil {
 				return err

@@ -36,7 +36,7 @@ func (e *Engine) Subscriptions() []event.Subscription {
 		if conn := e.peers[d]; conn != nil && e.sendsTo(d) {
 			subs = append(subs, event.Subscription{
 				Name:   fmt.Sprintf("%s.handoffs.from.%s", e.cfg.Department, d),
-				Source: d.String(), Client: feedv1.NewFeedServiceClient(conn), Types: types, Handler: e.take,
+				Source: d.String(), Client: feedv1.NewFeedServiceClient(conn), Types: types, Handler: e.take, Prepare: e.prepare,
 			})
 		}
 	}

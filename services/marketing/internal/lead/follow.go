@@ -3,6 +3,7 @@ package lead
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +23,14 @@ func (d *Desk) OnDecision(ctx context.Context, tx store.Tx, h *handoffv1.Handoff
 	if !ok {
 		return fmt.Errorf("lead: handoff %s does not come from a lead but from %q", h.GetId(), h.GetSenderSubject())
 	}
-	leads, err := lock(ctx, tx, []string{id})
+	l, err := inHand(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	if len(leads) == 0 || leads[0].HandoffID != h.GetId() {
+	if l == nil || l.HandoffID != h.GetId() {
 		return nil // the lead has been offered anew since
 	}
-	l, now, decision := leads[0], d.Clock.Now(), h.GetDecision()
+	now, decision := d.Clock.Now(), h.GetDecision()
 	switch h.GetState() {
 	case handoffv1.State_STATE_ACCEPTED, handoffv1.State_STATE_FULFILLED:
 		return d.settle(ctx, tx, l, l.Accept(now))
@@ -50,17 +51,49 @@ func (d *Desk) OnDecision(ctx context.Context, tx store.Tx, h *handoffv1.Handoff
 	return nil
 }
 
+type inHandKey struct{}
+
+// BeforeDecisions reads the leads of several handoffs at once, for OnDecision.
+func (d *Desk) BeforeDecisions(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
+	var ids []string
+	for _, h := range handoffs {
+		if id, ok := strings.CutPrefix(h.GetSenderSubject(), "lead/"); ok && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	leads, err := lock(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	byID := map[string]*Lead{}
+	for _, l := range leads {
+		byID[l.ID] = l
+	}
+	return context.WithValue(ctx, inHandKey{}, byID), nil
+}
+
+// inHand is a locked lead, read now if BeforeDecisions has not; nil when there is none.
+func inHand(ctx context.Context, tx store.Tx, id string) (*Lead, error) {
+	if byID, ok := ctx.Value(inHandKey{}).(map[string]*Lead); ok && byID[id] != nil {
+		return byID[id], nil
+	}
+	leads, err := lock(ctx, tx, []string{id})
+	if err != nil || len(leads) == 0 {
+		return nil, err
+	}
+	return leads[0], nil
+}
+
 // OnResubmitted lets the lead follow an offer that is made again, and refuses where it has moved on since.
 func (d *Desk) OnResubmitted(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
 	id, ok := strings.CutPrefix(h.GetSenderSubject(), "lead/")
 	if !ok {
 		return fmt.Errorf("lead: handoff %s does not come from a lead but from %q", h.GetId(), h.GetSenderSubject())
 	}
-	leads, err := lock(ctx, tx, []string{id})
-	if err != nil || len(leads) == 0 {
+	l, err := inHand(ctx, tx, id)
+	if err != nil || l == nil {
 		return err
 	}
-	l := leads[0]
 	if err := l.OfferAgain(h.GetId(), access.ActorOf(ctx), d.Clock.Now()); err != nil {
 		return err
 	}
