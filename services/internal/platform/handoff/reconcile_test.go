@@ -133,6 +133,8 @@ func TestNight(t *testing.T) {
 		if _, err := receiver.desk.AcceptHandoff(as(t, "sato"), &handoffv1.AcceptHandoffRequest{Id: id}); err != nil {
 			t.Fatal(err)
 		}
+		// What changes while it is compared is left for the next night.
+		sender.wait(id, "delivered", func(h *handoffv1.Handoff) bool { return h.GetDelivery() == handoffv1.Delivery_DELIVERY_DELIVERED })
 		now.Advance(time.Hour)
 		for range 2 { // starting twice is one night
 			if err := sender.engine.Start(t.Context()); err != nil {

@@ -165,7 +165,7 @@ func newDepartment(t *testing.T, engine store.Engine, now clock.Clock, name acce
 	return d
 }
 
-// intercept is what matters here of the service's own chain: the actor, and errors as statuses.
+// intercept is what matters here of the service's own chain: the actor, errors as statuses, and transactions that are shared.
 func (d *department) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	actor := access.Actor{Kind: access.KindService, ID: "service"}
 	if md, _ := metadata.FromIncomingContext(ctx); len(md.Get("user")) > 0 {
@@ -174,7 +174,7 @@ func (d *department) intercept(ctx context.Context, req any, info *grpc.UnarySer
 	var resp any
 	var err error
 	if d.refuse == nil || !d.refuse(info.FullMethod) {
-		resp, err = handler(access.WithActor(ctx, actor), req)
+		resp, err = handler(store.Sharing(access.WithActor(ctx, actor)), req)
 	}
 	if err != nil {
 		err = problem.Status(ctx, err).Err()

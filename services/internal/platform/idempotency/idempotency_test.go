@@ -70,7 +70,7 @@ func (h *house) handle(ctx context.Context, req any) (any, error) {
 }
 
 func as(actor, key string) context.Context {
-	ctx := access.WithActor(context.Background(), access.Actor{Kind: access.KindPerson, ID: actor})
+	ctx := access.WithActor(store.Sharing(context.Background()), access.Actor{Kind: access.KindPerson, ID: actor})
 	if key == "" {
 		return ctx
 	}
