@@ -20,98 +20,6 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/testkit"
 )
 
-// door is a way to the real server. Shut, it refuses connections.
-type door struct {
-	dsn, address, server string
-	// cutAt is what cuts all connections once, when somebody says it to the server.
-	cutAt string
-
-	mu       sync.Mutex
-	listener net.Listener
-	conns    []net.Conn
-	running  sync.WaitGroup
-}
-
-// shutDoor is the door to the server of a DSN, at an address where nobody listens.
-func shutDoor(t *testing.T, dsn string) *door {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	must(t, err)
-	d := &door{server: u.Host}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	d.address = listener.Addr().String()
-	must(t, listener.Close())
-	u.Host, u.User = d.address, url.UserPassword(u.User.Username(), "hunter2")
-	d.dsn = u.String()
-	t.Cleanup(func() {
-		d.mu.Lock()
-		if d.listener != nil {
-			_ = d.listener.Close() // the test is over
-		}
-		d.mu.Unlock()
-		d.cut()
-		d.running.Wait()
-	})
-	return d
-}
-
-func (d *door) open(t *testing.T) {
-	t.Helper()
-	listener, err := net.Listen("tcp", d.address)
-	must(t, err)
-	d.mu.Lock()
-	d.listener = listener
-	d.mu.Unlock()
-	d.running.Go(func() {
-		for {
-			from, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			to, err := net.Dial("tcp", d.server)
-			if err != nil {
-				_ = from.Close() // as if it was refused
-				continue
-			}
-			d.mu.Lock()
-			d.conns = append(d.conns, from, to)
-			d.mu.Unlock()
-			d.running.Go(func() { d.pass(from, to) })
-			d.running.Go(func() { d.pass(to, from) })
-		}
-	})
-}
-
-func (d *door) pass(from, to net.Conn) {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		d.mu.Lock()
-		cut := d.cutAt != "" && bytes.Contains(buffer[:n], []byte(d.cutAt))
-		if cut {
-			d.cutAt = ""
-		}
-		d.mu.Unlock()
-		if cut {
-			d.cut()
-		}
-		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
-			_, _ = from.Close(), to.Close() // one side is gone
-			return
-		}
-	}
-}
-
-func (d *door) cut() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, c := range d.conns {
-		_ = c.Close() // it may be gone
-	}
-	d.conns = nil
-}
-
 // await is what store.Await does with its attempts, by a clock that only its pauses move. It returns how often it tried and what was logged.
 func await(ctx context.Context, patience time.Duration, paused func(n int), attempt func(ctx context.Context) error) (tries int, log string, err error) {
 	var out bytes.Buffer
@@ -161,17 +69,17 @@ func complete(t *testing.T, dsn string, sets ...store.Migrations) {
 // A server that comes while one waits is found, and the log says what was waited for, but no password.
 func TestAwaitAServerThatComes(t *testing.T) {
 	dsn := testkit.PostgresDSN(t)
-	d := shutDoor(t, dsn)
+	d := testkit.ShutDoor(t, dsn)
 	tries, log, err := await(t.Context(), time.Minute, func(n int) {
 		if n == 3 {
-			d.open(t)
+			d.Open(t)
 		}
-	}, migrating(d.dsn, sets(), other(2)))
+	}, migrating(d.DSN, sets(), other(2)))
 	if err != nil || tries != 4 {
 		t.Fatalf("%d tries, %v", tries, err)
 	}
 	complete(t, dsn, sets(), other(2))
-	if strings.Count(log, "level=WARN") != 1 || strings.Count(log, "level=INFO") != 1 || !strings.Contains(log, d.address) || strings.Contains(log, "hunter2") {
+	if strings.Count(log, "level=WARN") != 1 || strings.Count(log, "level=INFO") != 1 || !strings.Contains(log, d.Address) || strings.Contains(log, testkit.DoorPassword) {
 		t.Error(log)
 	}
 }
@@ -192,10 +100,9 @@ func TestAwaitMigratesAgain(t *testing.T) {
 				"postgres/0002_middle.sql": script("CREATE TABLE middle (id BIGINT);\n-- +goose StatementBegin\n" + middle + "\n-- +goose StatementEnd\n"),
 				"postgres/0003_last.sql":   script("CREATE TABLE last (id BIGINT);"),
 			}}
-			d := shutDoor(t, dsn)
-			d.cutAt = "cut here"
-			d.open(t)
-			tries, log, err := await(t.Context(), time.Minute, noPause, migrating(d.dsn, sets(), broken, other(2)))
+			d := testkit.ShutDoor(t, dsn, "cut here")
+			d.Open(t)
+			tries, log, err := await(t.Context(), time.Minute, noPause, migrating(d.DSN, sets(), broken, other(2)))
 			if err != nil || tries != 2 {
 				t.Fatalf("%d tries, %v\n%s", tries, err, log)
 			}
@@ -215,7 +122,7 @@ func TestAwaitNotForEver(t *testing.T) {
 	}
 	twice := store.Migrations{Name: "twice", FS: fstest.MapFS{"postgres/0001_twice.sql": script("CREATE TABLE items (id BIGINT);")}}
 	for name, attempt := range map[string]func(context.Context) error{
-		"no such role":            migrating(changed(func(u *url.URL) { u.User = url.UserPassword("nobody_here", "hunter2") })),
+		"no such role":            migrating(changed(func(u *url.URL) { u.User = url.UserPassword("nobody_here", testkit.DoorPassword) })),
 		"no such database":        migrating(changed(func(u *url.URL) { u.Path = "/no_such" })),
 		"no TLS":                  migrating(changed(func(u *url.URL) { u.RawQuery = "sslmode=require" })),
 		"wrong password":          migrating(replying(t, "28P01")),
@@ -228,7 +135,7 @@ func TestAwaitNotForEver(t *testing.T) {
 		"unavailable by others":   func(context.Context) error { return &store.Error{Kind: store.ErrUnavailable} },
 	} {
 		tries, log, err := await(t.Context(), time.Hour, noPause, attempt)
-		if err == nil || tries != 1 || log != "" || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || tries != 1 || log != "" || strings.Contains(err.Error(), testkit.DoorPassword) {
 			t.Errorf("%s: %d tries, %v\n%s", name, tries, err, log)
 		}
 	}
@@ -237,7 +144,7 @@ func TestAwaitNotForEver(t *testing.T) {
 // The end of patience says for how long it lasted, and what to do. Meanwhile the log is not filled.
 func TestAwaitHasAnEnd(t *testing.T) {
 	dsn := testkit.PostgresDSN(t)
-	away := shutDoor(t, dsn).dsn
+	away := testkit.ShutDoor(t, dsn).DSN
 	for name, attempt := range map[string]func(context.Context) error{
 		"refused":        migrating(away),
 		"hangs up":       migrating(replying(t, "")),
@@ -254,7 +161,7 @@ func TestAwaitHasAnEnd(t *testing.T) {
 		if said := strings.Count(log, "level=WARN"); tries < 25 || tries > 60 || said < 8 || said > 12 {
 			t.Errorf("%s: %d tries, said %d times", name, tries, said)
 		}
-		if strings.Contains(log+err.Error(), "hunter2") {
+		if strings.Contains(log+err.Error(), testkit.DoorPassword) {
 			t.Errorf("%s: the password is told:\n%s%v", name, log, err)
 		}
 		tries, log, err = await(t.Context(), 0, noPause, attempt)
@@ -283,7 +190,7 @@ func TestAwaitWhatTakesTime(t *testing.T) {
 
 // Who waits can be stopped, between attempts and in one; what was waited for is said all the same.
 func TestAwaitCanBeStopped(t *testing.T) {
-	d := shutDoor(t, testkit.PostgresDSN(t))
+	d := testkit.ShutDoor(t, testkit.PostgresDSN(t))
 	for _, where := range []string{"in a pause", "in an attempt"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -297,7 +204,7 @@ func TestAwaitCanBeStopped(t *testing.T) {
 			if began++; began == 2 {
 				cancel()
 			}
-			return migrating(d.dsn)(ctx)
+			return migrating(d.DSN)(ctx)
 		})
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, store.ErrUnavailable) || tries > 2 {
 			t.Errorf("%s: %d tries, %v", where, tries, err)
@@ -306,9 +213,9 @@ func TestAwaitCanBeStopped(t *testing.T) {
 	// In the last attempt, which gets through: what it opened is closed again.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	w := store.Waiting{Patience: time.Hour, Logger: slog.New(slog.NewTextHandler(onWrite(func() { d.open(t) }), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	w := store.Waiting{Patience: time.Hour, Logger: slog.New(slog.NewTextHandler(onWrite(func() { d.Open(t) }), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	var opened *store.DB
-	db, err := store.Await(ctx, d.dsn, w, func(_ context.Context, db *store.DB) error {
+	db, err := store.Await(ctx, d.DSN, w, func(_ context.Context, db *store.DB) error {
 		opened = db
 		cancel()
 		return nil
@@ -317,13 +224,11 @@ func TestAwaitCanBeStopped(t *testing.T) {
 		t.Error(db, err)
 	}
 	// And in a real pause.
-	if err := d.listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	d.Shut()
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
 	w.Logger = slog.New(slog.NewTextHandler(onWrite(cancel), nil))
-	if db, err := store.Await(ctx, d.dsn, w, nil); db != nil || !errors.Is(err, context.Canceled) {
+	if db, err := store.Await(ctx, d.DSN, w, nil); db != nil || !errors.Is(err, context.Canceled) {
 		t.Error(db, err)
 	}
 }

@@ -180,12 +180,5 @@ func cause(tx transaction, err error) error {
 // pause waits before the attempt after n: around 5, 10, 20, 40 ms, so that rivals part.
 func pause(ctx context.Context, n int) error {
 	base := 5 * time.Millisecond << (n - 1)
-	timer := time.NewTimer(base/2 + rand.N(base))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pauseFor(ctx, base/2+rand.N(base))
 }
