@@ -34,12 +34,12 @@ func shares(ctx context.Context) bool {
 }
 
 // sharedAtOnce is how many shared transactions run at once. SQLite has one writer. On PostgreSQL there are several, so that one
-// works while another waits for an answer or for the disk.
+// works while others wait for an answer, from a server that may be far away, or for the disk.
 func sharedAtOnce(engine Engine) int {
 	if engine == SQLite {
 		return 1
 	}
-	return max(2, runtime.NumCPU())
+	return max(4, 2*runtime.NumCPU())
 }
 
 // member is a Write that may share a transaction.
