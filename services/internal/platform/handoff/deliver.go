@@ -85,7 +85,7 @@ func (e *Engine) unwrap(ctx context.Context, batch []*parcel) error {
 		for _, p := range batch {
 			p.h, p.err = nil, nil
 			if r := found[p.HandoffID]; r != nil && waits(r, p.Attempt) && (undelivered(r) || p.Again) {
-				p.h = r.h
+				p.h, p.err = r.h, errUnfinished // until it is: whoever carries may panic
 			}
 		}
 		return struct{}{}, nil
@@ -141,6 +141,7 @@ func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
 	// Rows that somebody else is at are left out and noted one by one: whoever waits for one lock holds no other.
 	left := batch
 	if len(batch) > 1 {
+		unfinished(batch)
 		rest, err := store.Write(ctx, e.cfg.DB, func(tx store.Tx) ([]*parcel, error) {
 			found, err := findAll(ctx, tx, idsOf(batch), tx.Dialect().ForUpdateSkipLocked())
 			if err != nil {
@@ -158,6 +159,10 @@ func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
 			return rest, nil
 		})
 		if err == nil { // else each by itself: one must not hold up the others
+			for _, p := range batch {
+				p.err = nil
+			}
+			unfinished(rest)
 			left = rest
 		}
 	}
@@ -169,6 +174,13 @@ func (e *Engine) delivered(ctx context.Context, batch []*parcel) {
 			}
 			return struct{}{}, e.noteAnswer(ctx, tx, r, p)
 		})
+	}
+}
+
+// unfinished notes that work on parcels is under way: a panic must not look like its end.
+func unfinished(batch []*parcel) {
+	for _, p := range batch {
+		p.err = errUnfinished
 	}
 }
 

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -70,6 +71,35 @@ func TestWaitingOffersGoTogether(t *testing.T) {
 		}
 		if told := receiver.told("HandoffReceived"); told != n+1 {
 			t.Errorf("told %d times that a handoff was received", told)
+		}
+	})
+}
+
+// A panic of whoever carries others along is no end of their deliveries.
+func TestPanicOfACarrier(t *testing.T) {
+	both(t, func(t *testing.T, engine store.Engine) {
+		c := newCalls()
+		var delivered atomic.Int32
+		sender, _ := world(t, engine, func(sender, receiver *department, k *KindConfig) {
+			receiver.answer = c.answer
+			noted := sender.hook("delivered")
+			k.OnDelivered = func(ctx context.Context, tx store.Tx, h *handoffv1.Handoff) error {
+				if delivered.Add(1) == 3 { // in the batch
+					panic("a bug")
+				}
+				return noted(ctx, tx, h)
+			}
+		})
+		ids := []string{sender.offer(nil).GetId()}
+		<-c.begun
+		for range 5 {
+			ids = append(ids, sender.offer(nil).GetId())
+		}
+		gate := sender.engine.gateTo("inside-sales")
+		eventually(t, "all wait at the gate", func() bool { return gate.Waiting() == 5 })
+		close(c.letGo)
+		for _, id := range ids {
+			sender.wait(id, "delivered", func(h *handoffv1.Handoff) bool { return h.GetDelivery() == handoffv1.Delivery_DELIVERY_DELIVERED })
 		}
 	})
 }

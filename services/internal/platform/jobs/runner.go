@@ -23,6 +23,9 @@ import (
 const (
 	// fetchCooldown is the least time between two fetches: it bounds how long a new job waits while others arrive.
 	fetchCooldown = 5 * time.Millisecond
+	// workers are how many jobs of a queue run at once. Most wait for a neighbour, and deliveries to the same one go together: as
+	// many as are there.
+	workers = 64
 	// tellEvery is the least time between two wake-ups of the producers.
 	tellEvery = 5 * time.Millisecond
 	// These polls find jobs whose wake-up was lost, also while the connection that hears of them is: with them, and for a
@@ -98,7 +101,7 @@ func (w *wakeup) take() map[string]bool {
 }
 
 func newJobs(db *store.DB, cfg Config) *Jobs {
-	queues := map[string]int{river.QueueDefault: 64}
+	queues := map[string]int{river.QueueDefault: workers}
 	maps.Copy(queues, cfg.Queues)
 	j := &Jobs{
 		db: db, logger: cfg.Logger, department: cfg.Department, id: clientID(), timeout: cfg.Timeout,

@@ -84,13 +84,13 @@ func (db *DB) carry(batch []*member) {
 		batch[0].alone()
 		return
 	}
-	fates, err := db.commitAll(batch)
+	outcomes, err := db.commitAll(batch)
 	for i, m := range batch {
 		switch {
 		case err != nil: // nobody knows what is stored
 			m.fate, m.err = ended, err
-		case fates != nil:
-			m.fate, m.err = ended, fates[i]
+		case outcomes != nil:
+			m.fate, m.err = ended, outcomes[i]
 		}
 	}
 }
