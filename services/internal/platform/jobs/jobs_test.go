@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
 	"github.com/tasuki-project/tasuki/services/internal/platform/jobs"
 	"github.com/tasuki-project/tasuki/services/internal/platform/problem"
@@ -356,6 +358,92 @@ func TestStartNeedsTheTables(t *testing.T) {
 			t.Fatalf("%+v, %v", status, err)
 		}
 		start(t, j)
+	})
+}
+
+// The program of the version before lives on beside tables that the next one has migrated.
+func TestTablesOfALaterVersion(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		_, err := store.Write(t.Context(), db, func(tx store.Tx) (int64, error) {
+			return tx.Exec(t.Context(), `INSERT INTO river_migration (line, version) VALUES ('main', 99)`)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := jobs.SchemaStatus(t.Context(), db)
+		if err != nil || status.Behind() || status.Have != 99 {
+			t.Errorf("%+v, %v", status, err)
+		}
+		if err := jobs.Migrate(t.Context(), db); err != nil {
+			t.Error(err)
+		}
+		ran := make(chan int, 1)
+		j := runner(t, db, func(_ context.Context, job *jobs.Job[ping]) error {
+			ran <- job.Args.N
+			return nil
+		})
+		insert(t, db, j, 7, jobs.Opts{})
+		if n := receive(t, ran); n != 7 {
+			t.Error(n)
+		}
+	})
+}
+
+// A service may be stopped the moment it has started, when River's election of a leader is still under way.
+func TestStopAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		for range 25 {
+			j := jobs.New(db, jobs.Config{Logger: quiet()})
+			jobs.Register(j, func(context.Context, *jobs.Job[ping]) error { return nil })
+			if err := j.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			err := j.Stop(ctx)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// River removes completed jobs after a while, and dead ones never: somebody has to look at them.
+func TestDeadJobsStay(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		ago := map[store.Engine]string{store.Postgres: `now() - interval '2 hours'`, store.SQLite: `datetime('now', '-2 hours', 'subsec')`}[db.Engine()]
+		j := jobs.New(db, jobs.Config{Logger: quiet()})
+		jobs.Register(j, func(context.Context, *jobs.Job[ping]) error { return nil })
+		for n := range 3 {
+			insert(t, db, j, n, jobs.Opts{})
+		}
+		_, err := store.Write(t.Context(), db, func(tx store.Tx) (struct{}, error) {
+			for i, state := range []string{"completed", "discarded", "cancelled"} {
+				tx.Queue(`UPDATE river_job SET state = '`+state+`', finalized_at = `+ago+` WHERE id = $1`, i+1)
+			}
+			return struct{}{}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, j)
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			left, err := store.Read(t.Context(), db, func(tx store.Tx) ([]string, error) {
+				return store.Select[string](t.Context(), tx, `SELECT CAST(state AS text) FROM river_job ORDER BY id`)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(left) < 3 { // the cleaner was here
+				if diff := cmp.Diff([]string{"discarded", "cancelled"}, left); diff != "" {
+					t.Errorf("jobs that are left (- want, + got):\n%s", diff)
+				}
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the cleaner did not come within 20 s")
+			}
+		}
 	})
 }
 

@@ -20,7 +20,6 @@ var _ store.Migrator = riverMigrator{}
 // migrator is what both instances of rivermigrate.Migrator have in common.
 type migrator interface {
 	Migrate(ctx context.Context, direction rivermigrate.Direction, opts *rivermigrate.MigrateOpts) (*rivermigrate.MigrateResult, error)
-	ExistingVersions(ctx context.Context) ([]rivermigrate.Migration, error)
 	AllVersions() []rivermigrate.Migration
 }
 
@@ -37,6 +36,13 @@ func (riverMigrator) Migrate(ctx context.Context, db *store.DB) error {
 	m, err := newMigrator(db)
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
+	}
+	have, err := applied(ctx, db)
+	if err != nil {
+		return err
+	}
+	if have >= newest(m) { // River refuses tables that a program after this one has migrated
+		return dropUnused(ctx, db)
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("jobs: %w", err)
@@ -63,17 +69,34 @@ func (riverMigrator) Status(ctx context.Context, db *store.DB) (have, want int64
 	if err != nil {
 		return 0, 0, fmt.Errorf("jobs: %w", err)
 	}
-	existing, err := m.ExistingVersions(ctx)
+	have, err = applied(ctx, db)
+	return have, newest(m), err
+}
+
+// applied is the version of River's tables, 0 when there are none.
+func applied(ctx context.Context, db *store.DB) (version int64, err error) {
+	exists := `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'river_migration')`
+	if db.Engine() == store.Postgres {
+		exists = `SELECT to_regclass('river_migration') IS NOT NULL`
+	}
+	version, err = store.Read(ctx, db, func(tx store.Tx) (int64, error) {
+		if there, err := store.Get[bool](ctx, tx, exists); err != nil || !there {
+			return 0, err
+		}
+		return store.Get[int64](ctx, tx, `SELECT COALESCE(MAX(version), 0) FROM river_migration`)
+	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("jobs: %w", err)
+		return 0, fmt.Errorf("jobs: version of River's tables: %w", err)
 	}
-	for _, v := range existing {
-		have = max(have, int64(v.Version))
-	}
+	return version, nil
+}
+
+// newest is the version that this program needs.
+func newest(m migrator) (version int64) {
 	for _, v := range m.AllVersions() {
-		want = max(want, int64(v.Version))
+		version = max(version, int64(v.Version))
 	}
-	return have, want, nil
+	return version
 }
 
 // Key implements store.Migrator.

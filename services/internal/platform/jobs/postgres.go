@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -46,7 +47,7 @@ func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 	}
 	config := j.config()
 	config.Middleware = append(config.Middleware, working)
-	c, err := river.NewClient(riverpgxv5.New(j.db.Pool()), config)
+	c, err := river.NewClient(ledDriver[pgx.Tx]{riverpgxv5.New(j.db.Pool()), j.leadership}, config)
 	if err != nil {
 		release(ctx, conn)
 		return nil, err

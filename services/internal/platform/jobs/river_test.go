@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -142,6 +143,40 @@ func TestIdleSQLiteDoesNotWrite(t *testing.T) {
 	if after := version(); after != before {
 		t.Errorf("%d changes", after-before)
 	}
+}
+
+// The client tells in time that it has heard of its election: Stop relies on it.
+func TestElectionIsHeard(t *testing.T) {
+	testkit.Engines(t, func(t *testing.T, db *store.DB) {
+		j := New(db, Config{Logger: slog.New(slog.DiscardHandler)})
+		Register(j, func(context.Context, *Job[probe]) error { return nil })
+		if err := j.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			won, err := store.Read(t.Context(), db, func(tx store.Tx) (int64, error) {
+				return store.Get[int64](t.Context(), tx, `SELECT count(*) FROM river_leader`)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.leadership.mu.Lock()
+			heard := j.leadership.heard == nil
+			j.leadership.mu.Unlock()
+			if won == 1 && heard {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after 20 s: %d leaders, heard of it: %t", won, heard)
+			}
+		}
+		if err := j.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if won, err := j.leadership.elect(func() (bool, error) { return true, nil }); won || err != nil {
+			t.Errorf("an election after the end: %t, %v", won, err)
+		}
+	}, Migrations())
 }
 
 // Insertions must not pay for indexes that nobody reads, and all others of River are there.

@@ -55,6 +55,8 @@ type Jobs struct {
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
 
+	leadership *leadership // of the present client
+
 	wakeup wakeup
 	alarm  alarm
 	poll   time.Duration
@@ -135,7 +137,7 @@ func clientID() string {
 func (j *Jobs) config() *river.Config {
 	return &river.Config{
 		ID:                          j.id,
-		Logger:                      slog.New(atLeast{j.logger.Handler(), slog.LevelError}), // failing jobs are logged by work,
+		Logger:                      slog.New(riverLog{j.logger.Handler(), slog.LevelError, j.leadership}), // failing jobs are logged by work
 		Queues:                      j.queues,
 		Workers:                     j.workers,
 		FetchCooldown:               fetchCooldown,
@@ -169,6 +171,7 @@ func (j *Jobs) start(ctx context.Context) error {
 	}
 	// The end of ctx must not tear jobs from their work: Stop ends them in order.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	j.leadership = &leadership{}
 	start := j.startSQLite
 	if j.db.Engine() == store.Postgres {
 		start = j.startPostgres
@@ -192,6 +195,7 @@ func (j *Jobs) stop(ctx context.Context) error {
 		return nil
 	}
 	j.wakeup.started.Store(false)
+	j.leadership.end(ctx)
 	err := j.client.Stop(ctx)
 	if err != nil { // the deadline came first
 		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -234,24 +238,6 @@ func (j *Jobs) tellQueues(ctx context.Context, tell func(ctx context.Context, qu
 		case <-time.After(tellEvery):
 		}
 	}
-}
-
-// atLeast drops what River logs below a level.
-type atLeast struct {
-	slog.Handler
-	min slog.Level
-}
-
-func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= h.min && h.Handler.Enabled(ctx, l)
-}
-
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.min}
-}
-
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.min}
 }
 
 // retryPolicy spaces attempts exponentially.
