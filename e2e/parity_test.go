@@ -75,6 +75,7 @@ func TestSameAnswersAtEveryDoor(t *testing.T) {
 		"forged token":       {call{"GetLead", "GET", "/v1/leads/" + id, &marketingv1.GetLeadRequest{Id: id}, false, newLead, ""}, r.Marketing.Token + "x"},
 		"missing role":       {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id}, true, newLead, ""}, r.Viewer.Token},
 		"illegal transition": {call{"OverturnExclusion", "POST", "/v1/leads/" + id + ":include", &marketingv1.OverturnExclusionRequest{Id: id, Note: "x"}, true, newLead, ""}, r.Marketing.Token},
+		"many":               {call{"BatchQualifyLeads", "POST", "/v1/leads:batchQualify", &marketingv1.BatchQualifyLeadsRequest{Requests: []*marketingv1.QualifyLeadRequest{{Id: id, Etag: "999"}, {Id: "00000000-0000-7000-8000-000000000000"}}}, true, func() proto.Message { return &marketingv1.BatchQualifyLeadsResponse{} }, ""}, r.Marketing.Token},
 		"stale etag":         {call{"QualifyLead", "POST", "/v1/leads/" + id + ":qualify", &marketingv1.QualifyLeadRequest{Id: id, Etag: "999"}, true, newLead, ""}, r.Marketing.Token},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +134,8 @@ func connectDoor(base string, opts ...connect.ClientOption) door {
 			return connectCall[marketingv1.CaptureLeadRequest, marketingv1.Lead](ctx, base, token, c, in, opts)
 		case *marketingv1.QualifyLeadRequest:
 			return connectCall[marketingv1.QualifyLeadRequest, marketingv1.Lead](ctx, base, token, c, in, opts)
+		case *marketingv1.BatchQualifyLeadsRequest:
+			return connectCall[marketingv1.BatchQualifyLeadsRequest, marketingv1.BatchQualifyLeadsResponse](ctx, base, token, c, in, opts)
 		case *marketingv1.OverturnExclusionRequest:
 			return connectCall[marketingv1.OverturnExclusionRequest, marketingv1.Lead](ctx, base, token, c, in, opts)
 		}

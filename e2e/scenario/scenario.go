@@ -31,6 +31,7 @@ var scenarios = []struct {
 	{"rejected lead comes back", rejectedLeadComesBack},
 	{"returned handoff is offered again", returnedHandoff},
 	{"recalled handoff", recalledHandoff},
+	{"many at once", manyAtOnce},
 	{"lost deal recycles the lead", lostDeal},
 	{"no-show goes back to inside sales", noShow},
 	{"a meeting that nobody takes up is seen", meetingNobodyTakesUp},

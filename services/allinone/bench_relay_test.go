@@ -209,6 +209,48 @@ func (r *relay) nextLead() (string, error) {
 	return id, nil
 }
 
+// handOverMany takes n leads all the way, with one command for all of them at each side, as somebody gives who has marked a page
+// of a list.
+func (r *relay) handOverMany(n int) error {
+	qualify, accept := &marketingv1.BatchQualifyLeadsRequest{}, &handoffv1.BatchAcceptHandoffsRequest{}
+	for range n {
+		id, err := r.nextLead()
+		if err != nil {
+			return err
+		}
+		qualify.Requests = append(qualify.Requests, &marketingv1.QualifyLeadRequest{Id: id})
+	}
+	leads, err := marketingv1.NewLeadServiceClient(r.marketing).BatchQualifyLeads(r.marketingPerson, qualify)
+	if err != nil {
+		return err
+	}
+	for _, o := range leads.GetOutcomes() {
+		id := o.GetLead().GetHandoffId()
+		if id == "" {
+			return fmt.Errorf("a lead was not offered: %v", o.GetError())
+		}
+		accept.Requests = append(accept.Requests, &handoffv1.AcceptHandoffRequest{Id: id})
+	}
+	for _, q := range accept.GetRequests() {
+		if err := r.awaited(r.arrived, q.GetId()).wait("inside sales sees the offer"); err != nil {
+			return err
+		}
+	}
+	accepted, err := handoffv1.NewHandoffDeskServiceClient(r.inside).BatchAcceptHandoffs(r.insidePerson, accept)
+	if err != nil {
+		return err
+	}
+	for _, o := range accepted.GetOutcomes() {
+		if o.GetHandoff() == nil {
+			return fmt.Errorf("a handoff was not accepted: %v", o.GetError())
+		}
+		if err := r.awaited(r.decided, o.GetHandoff().GetId()).wait("marketing sees the decision"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // handed is how long one handoff took: from the answer to the offer until the receiver's desk showed it, and from the answer
 // to the decision until the sender's desk showed that.
 type handed struct{ offer, decision time.Duration }

@@ -63,7 +63,7 @@ func build(b *department.Base) error {
 
 	b.Handoffs.Register(handoff.KindConfig{
 		Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales,
-		BeforeDecisions: desk.BeforeDecisions, OnDecision: desk.OnDecision, OnResubmitted: desk.OnResubmitted,
+		BeforeHooks: desk.BeforeHooks, OnDecision: desk.OnDecision, OnResubmitted: desk.OnResubmitted,
 	})
 	b.Subscribe(event.Subscription{
 		Name: "marketing.leads.from.inside-sales", Source: string(access.InsideSales), Types: lead.InsideSalesEvents, Handler: desk.Follow,

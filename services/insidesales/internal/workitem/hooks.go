@@ -39,7 +39,7 @@ func (k *Hooks) MQL() handoff.KindConfig {
 	return handoff.KindConfig{
 		Kind: handoffv1.Kind_KIND_MQL, From: access.Marketing, To: access.InsideSales,
 		OnReceived: k.received, OnAccepted: k.accepted, OnAssigned: k.assigned,
-		OnRejected: k.rejected, OnReturned: k.returned, OnRecalled: k.recalled, OnExpired: k.expired,
+		OnRejected: k.rejected, OnReturned: k.returned, OnRecalled: k.recalled, OnExpired: k.expired, BeforeHooks: k.read,
 	}
 }
 
@@ -104,9 +104,29 @@ func (w *WorkItem) fill(h *handoffv1.Handoff) error {
 	return nil
 }
 
+type inHandKey struct{}
+
+// read reads the work items of several MQL handoffs at once.
+func (k *Hooks) read(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
+	ids := make([]string, len(handoffs))
+	for i, h := range handoffs {
+		ids[i] = h.GetId()
+	}
+	items, err := k.items.ForHandoffs(ctx, tx, ids)
+	return context.WithValue(ctx, inHandKey{}, items), err
+}
+
+// inHand is a locked work item, read now if it was not read with others; nil when there is none.
+func (k *Hooks) inHand(ctx context.Context, tx store.Tx, handoffID string) (*WorkItem, error) {
+	if items, ok := ctx.Value(inHandKey{}).(map[string]*WorkItem); ok && items[handoffID] != nil {
+		return items[handoffID], nil
+	}
+	return k.items.ForHandoff(ctx, tx, handoffID)
+}
+
 // follow runs a change on the work item of an MQL handoff.
 func (k *Hooks) follow(ctx context.Context, tx store.Tx, h *handoffv1.Handoff, do func(w *WorkItem, actor access.Actor, now time.Time) error) (string, error) {
-	w, err := k.items.ForHandoff(ctx, tx, h.GetId())
+	w, err := k.inHand(ctx, tx, h.GetId())
 	if err != nil || w == nil {
 		return "", err
 	}

@@ -143,6 +143,21 @@ func (s *Store) ForHandoff(ctx context.Context, tx store.Tx, handoffID string) (
 	return orNil(one(ctx, tx, `mql_handoff_id = $1`, true, handoffID))
 }
 
+// ForHandoffs reads the work items of MQL handoffs to change them, by handoff.
+func (s *Store) ForHandoffs(ctx context.Context, tx store.Tx, handoffIDs []string) (map[string]*WorkItem, error) {
+	d := tx.Dialect()
+	rows, err := store.Select[row](ctx, tx, selected+` WHERE `+d.InUUID("mql_handoff_id", 1)+` ORDER BY mql_handoff_id`+d.ForUpdate(), d.Strings(handoffIDs))
+	if err != nil {
+		return nil, err
+	}
+	items := make(map[string]*WorkItem, len(rows))
+	for _, r := range rows {
+		w := r.item()
+		items[w.MQLHandoffID] = w
+	}
+	return items, nil
+}
+
 // ForMeeting reads the work item whose last meeting was offered by this handoff, to change it; nil when there is none.
 func (s *Store) ForMeeting(ctx context.Context, tx store.Tx, handoffID string) (*WorkItem, error) {
 	return orNil(one(ctx, tx, `meeting_handoff_id = $1`, true, handoffID))

@@ -16,37 +16,49 @@ import (
 	"github.com/tasuki-project/tasuki/services/internal/platform/store"
 )
 
-// command runs a change of the desk in a transaction. plan sees the locked row and says what to do.
-func (e *Engine) command(ctx context.Context, id string, c Command, plan func(tx store.Tx, r *entry, cfg *KindConfig) (change, error)) (*handoffv1.Handoff, error) {
+// plan sees the locked row of a command, and says what to do.
+type plan func(tx store.Tx, r *entry, cfg *KindConfig) (change, error)
+
+// command runs a change of the desk in a transaction of its own.
+func (e *Engine) command(ctx context.Context, id string, c Command, do plan) (*handoffv1.Handoff, error) {
 	return store.Write(ctx, e.cfg.DB, func(tx store.Tx) (*handoffv1.Handoff, error) {
-		r, err := mustFind(ctx, tx, id)
-		if err != nil {
-			return nil, err
-		}
-		if err := given(r, c); err != nil {
-			return nil, err
-		}
-		if err := possible(r, c); err != nil { // before the details: who decided first is what matters
-			return nil, err
-		}
-		cfg := e.kind(r.h.GetKind(), r.side)
-		if cfg == nil { // the department no longer registers the kind
-			cfg = &KindConfig{Kind: r.h.GetKind(), Required: Required(r.h.GetKind()), Floor: Floor(r.h.GetKind())}
-		}
-		do, err := plan(tx, r, cfg)
-		if err != nil {
-			return nil, err
-		}
-		do.command = c
-		return e.apply(ctx, tx, r, do)
+		return e.perform(ctx, tx, id, c, do)
 	})
+}
+
+// perform runs a change of the desk in the caller's transaction.
+func (e *Engine) perform(ctx context.Context, tx store.Tx, id string, c Command, do plan) (*handoffv1.Handoff, error) {
+	r, err := mustFind(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := given(r, c); err != nil {
+		return nil, err
+	}
+	if err := possible(r, c); err != nil { // before the details: who decided first is what matters
+		return nil, err
+	}
+	cfg := e.kind(r.h.GetKind(), r.side)
+	if cfg == nil { // the department no longer registers the kind
+		cfg = &KindConfig{Kind: r.h.GetKind(), Required: Required(r.h.GetKind()), Floor: Floor(r.h.GetKind())}
+	}
+	wanted, err := do(tx, r, cfg)
+	if err != nil {
+		return nil, err
+	}
+	wanted.command = c
+	return e.apply(ctx, tx, r, wanted)
 }
 
 // AssignHandoff implements HandoffDeskService.
 func (d *desk) AssignHandoff(ctx context.Context, req *handoffv1.AssignHandoffRequest) (*handoffv1.Handoff, error) {
-	return d.e.command(ctx, req.GetId(), Assign, func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
+	return d.e.command(ctx, req.GetId(), Assign, assigning(ctx, req))
+}
+
+func assigning(ctx context.Context, req *handoffv1.AssignHandoffRequest) plan {
+	return func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
 		return assignment(ctx, tx, r, cfg, req.GetEtag(), req.GetAssignee()), nil
-	})
+	}
 }
 
 // Assign puts a handoff of the inbox into somebody's hands, or back into the queue with an empty assignee, in the caller's
@@ -92,7 +104,11 @@ func assignment(ctx context.Context, tx store.Tx, r *entry, cfg *KindConfig, eta
 
 // AcceptHandoff implements HandoffDeskService.
 func (d *desk) AcceptHandoff(ctx context.Context, req *handoffv1.AcceptHandoffRequest) (*handoffv1.Handoff, error) {
-	return d.e.command(ctx, req.GetId(), Accept, func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
+	return d.e.command(ctx, req.GetId(), Accept, d.e.accepting(ctx, req))
+}
+
+func (e *Engine) accepting(ctx context.Context, req *handoffv1.AcceptHandoffRequest) plan {
+	return func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
 		var gaps []string
 		if r.h.GetKind() == handoffv1.Kind_KIND_CLOSED_WON {
 			gaps = r.h.GetCompleteness().GetMissing()
@@ -112,20 +128,24 @@ func (d *desk) AcceptHandoff(ctx context.Context, req *handoffv1.AcceptHandoffRe
 				if h.Assignee = req.GetAssignee(); h.Assignee == "" {
 					h.Assignee = access.ActorOf(ctx).ID
 				}
-				if err := d.e.openGaps(ctx, tx, h, policy, gaps, now); err != nil {
+				if err := e.openGaps(ctx, tx, h, policy, gaps, now); err != nil {
 					return err
 				}
-				return d.e.obliged(ctx, tx, h, policy, now)
+				return e.obliged(ctx, tx, h, policy, now)
 			},
 			hook:  named(ctx, tx, cfg.OnAccepted),
 			event: func(h *handoffv1.Handoff) proto.Message { return &handoffv1.HandoffAccepted{Handoff: h} },
 		}, nil
-	})
+	}
 }
 
 // RejectHandoff implements HandoffDeskService.
 func (d *desk) RejectHandoff(ctx context.Context, req *handoffv1.RejectHandoffRequest) (*handoffv1.Handoff, error) {
-	return d.e.command(ctx, req.GetId(), Reject, func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
+	return d.e.command(ctx, req.GetId(), Reject, rejecting(ctx, req))
+}
+
+func rejecting(ctx context.Context, req *handoffv1.RejectHandoffRequest) plan {
+	return func(tx store.Tx, r *entry, cfg *KindConfig) (change, error) {
 		if r.h.GetKind() == handoffv1.Kind_KIND_CLOSED_WON {
 			return change{}, problem.IllegalTransition("handoff", string(r.state()), string(Reject), []string{string(Accept), string(Return)})
 		}
@@ -151,7 +171,7 @@ func (d *desk) RejectHandoff(ctx context.Context, req *handoffv1.RejectHandoffRe
 				return &handoffv1.HandoffRejected{Handoff: h, Reason: reason}
 			},
 		}, nil
-	})
+	}
 }
 
 // ReturnHandoff implements HandoffDeskService.

@@ -82,9 +82,9 @@ type KindConfig struct {
 	OnResubmitted Hook
 	// OnDecision runs at the sender in the transaction that takes in the receiver's decision.
 	OnDecision DecisionHook
-	// BeforeDecisions may read in one go, in the same transaction, what OnDecision needs for several handoffs; OnDecision runs
-	// under the context that it returns. It is not called for a single one.
-	BeforeDecisions func(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error)
+	// BeforeHooks may read in one go, in the same transaction, what the hooks need for several handoffs; they run under the context
+	// that it returns. It need not be called for a single one.
+	BeforeHooks func(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error)
 }
 
 // NewOffer is what a sender hands over.

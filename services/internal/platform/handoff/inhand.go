@@ -20,7 +20,7 @@ func held(ctx context.Context, id string) *entry {
 	return rows[id]
 }
 
-// prepare reads the rows that several events are about at once, and lets each kind read what its OnDecision needs.
+// prepare is gather for the handoffs that several events are about.
 func (e *Engine) prepare(ctx context.Context, tx store.Tx, events []*feedv1.Event) (context.Context, error) {
 	var ids []string
 	for _, ev := range events {
@@ -28,23 +28,33 @@ func (e *Engine) prepare(ctx context.Context, tx store.Tx, events []*feedv1.Even
 			ids = append(ids, id)
 		}
 	}
+	return e.gather(ctx, tx, ids)
+}
+
+// gather reads and locks several rows at once, and lets each kind read what its hooks need for them.
+func (e *Engine) gather(ctx context.Context, tx store.Tx, ids []string) (context.Context, error) {
 	rows, err := findAll(ctx, tx, ids, tx.Dialect().ForUpdate())
 	if err != nil {
 		return nil, err
 	}
-	byKind := map[handoffv1.Kind][]*handoffv1.Handoff{}
-	for _, id := range ids { // in the order of the events
+	type group struct {
+		kind handoffv1.Kind
+		side Side
+	}
+	groups := map[group][]*handoffv1.Handoff{}
+	for _, id := range ids { // in the order in which they are worked on
 		if r := rows[id]; r != nil {
-			byKind[r.h.GetKind()] = append(byKind[r.h.GetKind()], r.h)
+			g := group{r.h.GetKind(), r.side}
+			groups[g] = append(groups[g], r.h)
 		}
 	}
 	ctx = context.WithValue(ctx, inHandKey{}, inHand(rows))
-	for kind, handoffs := range byKind {
-		cfg := e.kind(kind, Out)
-		if cfg == nil || cfg.BeforeDecisions == nil {
+	for g, handoffs := range groups {
+		cfg := e.kind(g.kind, g.side)
+		if cfg == nil || cfg.BeforeHooks == nil {
 			continue
 		}
-		if ctx, err = cfg.BeforeDecisions(ctx, tx, handoffs); err != nil {
+		if ctx, err = cfg.BeforeHooks(ctx, tx, handoffs); err != nil {
 			return nil, err
 		}
 	}

@@ -25,7 +25,7 @@ func TestDecisionsThatComeTogether(t *testing.T) {
 		var without int
 		sender, receiver := world(t, engine, func(sender, _ *department, k *KindConfig) {
 			sender.deaf = true // until all is decided
-			k.BeforeDecisions = func(ctx context.Context, _ store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
+			k.BeforeHooks = func(ctx context.Context, _ store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				var ids []string

@@ -273,6 +273,19 @@ func (t *pgTx) rollback() {
 	endSession(conn, "rollback")
 }
 
+func (t *pgTx) savepoint() func(context.Context) error {
+	forget := t.mark(Postgres)
+	return func(ctx context.Context) error {
+		if t.open != nil {
+			t.open.Close()
+		}
+		forget()
+		_, err := t.Exec(ctx, "ROLLBACK TO "+savepoint)
+		t.Queue("RELEASE " + savepoint)
+		return err
+	}
+}
+
 // PgxTx implements Tx.
 func (t *pgTx) PgxTx() pgx.Tx {
 	t.writes++

@@ -217,6 +217,19 @@ func (t *liteTx) rollback() {
 	}
 }
 
+func (t *liteTx) savepoint() func(context.Context) error {
+	forget := t.mark(SQLite)
+	return func(ctx context.Context) error {
+		if t.open != nil {
+			t.open.Close()
+		}
+		forget()
+		_, err := t.Exec(ctx, "ROLLBACK TO "+savepoint)
+		t.Queue("RELEASE " + savepoint)
+		return err
+	}
+}
+
 // SQLTx implements Tx.
 func (t *liteTx) SQLTx() *sql.Tx {
 	t.writes++

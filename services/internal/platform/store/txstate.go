@@ -65,6 +65,21 @@ func (s *txState) of(ctx context.Context) context.Context {
 	return borrowed{s.shared, ctx}
 }
 
+// savepoint is the one name of savepoints: the latest is meant.
+const savepoint = "SAVEPOINT each"
+
+// mark queues a savepoint behind all that waits. Its return forgets what came after.
+func (s *txState) mark(engine Engine) (forget func()) {
+	s.push(engine, func(string) bool { return true })
+	s.queue = append(s.queue, statement{sql: savepoint})
+	hooks := len(s.hooks)
+	return func() {
+		s.queue, s.appended, s.hooks = nil, nil, s.hooks[:hooks]
+		s.failed, s.unique = nil, false
+		s.notes = nil // what was read may have been changed, and is as it was
+	}
+}
+
 func (s *txState) committed() []func() { return s.hooks }
 func (s *txState) sawUnique() bool     { return s.unique }
 func (s *txState) failure() error      { return s.failed }

@@ -53,14 +53,19 @@ func (d *Desk) OnDecision(ctx context.Context, tx store.Tx, h *handoffv1.Handoff
 
 type inHandKey struct{}
 
-// BeforeDecisions reads the leads of several handoffs at once, for OnDecision.
-func (d *Desk) BeforeDecisions(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
+// BeforeHooks reads the leads of several handoffs at once.
+func (d *Desk) BeforeHooks(ctx context.Context, tx store.Tx, handoffs []*handoffv1.Handoff) (context.Context, error) {
 	var ids []string
 	for _, h := range handoffs {
 		if id, ok := strings.CutPrefix(h.GetSenderSubject(), "lead/"); ok && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
+	return hold(ctx, tx, ids)
+}
+
+// hold reads and locks several leads at once, for inHand.
+func hold(ctx context.Context, tx store.Tx, ids []string) (context.Context, error) {
 	leads, err := lock(ctx, tx, ids)
 	if err != nil {
 		return nil, err
@@ -72,7 +77,7 @@ func (d *Desk) BeforeDecisions(ctx context.Context, tx store.Tx, handoffs []*han
 	return context.WithValue(ctx, inHandKey{}, byID), nil
 }
 
-// inHand is a locked lead, read now if BeforeDecisions has not; nil when there is none.
+// inHand is a locked lead, read now if it was not read with others; nil when there is none.
 func inHand(ctx context.Context, tx store.Tx, id string) (*Lead, error) {
 	if byID, ok := ctx.Value(inHandKey{}).(map[string]*Lead); ok && byID[id] != nil {
 		return byID[id], nil

@@ -89,11 +89,14 @@ func get(ctx context.Context, tx store.Tx, id string) (*Lead, error) {
 	return one(tx.QueryRow(ctx, selectLead+" WHERE l.id = $1", id), id)
 }
 
-// getForUpdate reads one lead to change it, if it is at the version that the caller has seen.
+// getForUpdate is a locked lead, if it is at the version that the caller has seen.
 func getForUpdate(ctx context.Context, tx store.Tx, id string, match etag.Matcher) (*Lead, error) {
-	l, err := one(tx.QueryRow(ctx, selectLead+" WHERE l.id = $1"+forUpdate(tx.Dialect()), id), id)
-	if err != nil {
+	l, err := inHand(ctx, tx, id)
+	switch {
+	case err != nil:
 		return nil, err
+	case l == nil:
+		return nil, problem.NotFound("lead", id)
 	}
 	return l, match.Check(l.Version)
 }

@@ -5,6 +5,7 @@ import (
 
 	pb "github.com/tasuki-project/tasuki/proto/gen/tasuki/marketing/v1"
 	"github.com/tasuki-project/tasuki/services/internal/platform/access"
+	"github.com/tasuki-project/tasuki/services/internal/platform/batch"
 	"github.com/tasuki-project/tasuki/services/internal/platform/etag"
 	"github.com/tasuki-project/tasuki/services/internal/platform/event"
 	"github.com/tasuki-project/tasuki/services/internal/platform/party"
@@ -81,22 +82,25 @@ func (s *Server) GetLead(ctx context.Context, req *pb.GetLeadRequest) (*pb.Lead,
 	})
 }
 
-// change runs one command on one lead.
+// change runs one command on one lead, in a transaction of its own.
 func (s *Server) change(ctx context.Context, id, tag string, fn func(tx store.Tx, l *Lead) ([]event.Event, error)) (*pb.Lead, error) {
-	return store.Write(ctx, s.desk.DB, func(tx store.Tx) (*pb.Lead, error) {
-		l, err := getForUpdate(ctx, tx, id, etag.Match(tag))
-		if err != nil {
-			return nil, err
-		}
-		events, err := fn(tx, l)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.desk.save(ctx, tx, l, events...); err != nil {
-			return nil, err
-		}
-		return s.desk.Proto(l, s.desk.Clock.Now()), nil
-	})
+	return store.Write(ctx, s.desk.DB, func(tx store.Tx) (*pb.Lead, error) { return s.changeIn(ctx, tx, id, tag, fn) })
+}
+
+// changeIn runs one command on one lead, in the caller's transaction.
+func (s *Server) changeIn(ctx context.Context, tx store.Tx, id, tag string, fn func(tx store.Tx, l *Lead) ([]event.Event, error)) (*pb.Lead, error) {
+	l, err := getForUpdate(ctx, tx, id, etag.Match(tag))
+	if err != nil {
+		return nil, err
+	}
+	events, err := fn(tx, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.desk.save(ctx, tx, l, events...); err != nil {
+		return nil, err
+	}
+	return s.desk.Proto(l, s.desk.Clock.Now()), nil
 }
 
 // ScreenLead implements the contract.
@@ -121,7 +125,32 @@ func (s *Server) OverturnExclusion(ctx context.Context, req *pb.OverturnExclusio
 
 // QualifyLead implements the contract.
 func (s *Server) QualifyLead(ctx context.Context, req *pb.QualifyLeadRequest) (*pb.Lead, error) {
-	return s.change(ctx, req.GetId(), req.GetEtag(), func(tx store.Tx, l *Lead) ([]event.Event, error) {
+	return s.change(ctx, req.GetId(), req.GetEtag(), s.qualify(ctx, req))
+}
+
+// BatchQualifyLeads implements the contract.
+func (s *Server) BatchQualifyLeads(ctx context.Context, req *pb.BatchQualifyLeadsRequest) (*pb.BatchQualifyLeadsResponse, error) {
+	qualify := batch.Command[*pb.QualifyLeadRequest, *pb.Lead]{
+		Prepare: hold,
+		Do: func(ctx context.Context, tx store.Tx, req *pb.QualifyLeadRequest) (*pb.Lead, error) {
+			return s.changeIn(ctx, tx, req.GetId(), req.GetEtag(), s.qualify(ctx, req))
+		},
+	}
+	return batch.Run(ctx, s.desk.DB, req.GetRequests(), qualify, func(outcomes []batch.Outcome[*pb.Lead]) *pb.BatchQualifyLeadsResponse {
+		resp := &pb.BatchQualifyLeadsResponse{}
+		for _, o := range outcomes {
+			outcome := &pb.LeadOutcome{Outcome: &pb.LeadOutcome_Lead{Lead: o.Done}}
+			if o.Refused != nil {
+				outcome.Outcome = &pb.LeadOutcome_Error{Error: o.Refused}
+			}
+			resp.Outcomes = append(resp.Outcomes, outcome)
+		}
+		return resp
+	})
+}
+
+func (s *Server) qualify(ctx context.Context, req *pb.QualifyLeadRequest) func(tx store.Tx, l *Lead) ([]event.Event, error) {
+	return func(tx store.Tx, l *Lead) ([]event.Event, error) {
 		by := access.ActorOf(ctx)
 		if err := l.Qualify(by, req.GetReason(), req.GetNote(), s.desk.Clock.Now()); err != nil {
 			return nil, err
@@ -130,7 +159,7 @@ func (s *Server) QualifyLead(ctx context.Context, req *pb.QualifyLeadRequest) (*
 			return nil, nil
 		}
 		return nil, s.desk.offer(ctx, tx, l, by)
-	})
+	}
 }
 
 // DisqualifyLead implements the contract.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -72,6 +73,46 @@ func TestCommandsThroughTheDoor(t *testing.T) {
 		}
 		if _, err := b.server.DisqualifyLead(ctx, &pb.DisqualifyLeadRequest{Id: l.GetId(), Reason: "X1"}); !problem.Is(err, problem.ReasonIllegalTransition) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Of many leads those that can be qualified are, and each other one says why not.
+func TestQualifyMany(t *testing.T) {
+	desks(t, func(t *testing.T, b *bench) {
+		ctx := b.ctx(t.Context())
+		var ids []string
+		for i := range 3 {
+			ids = append(ids, b.captured(t, fmt.Sprintf("hanako@many%d.example", i), fmt.Sprint("株式会社", i), "web_visit").GetId())
+		}
+		req := &pb.BatchQualifyLeadsRequest{Requests: []*pb.QualifyLeadRequest{
+			{Id: ids[2], Note: "急ぎ"}, {Id: party.NewID()}, {Id: ids[1], Etag: "7"}, {Id: ids[0]},
+		}}
+		resp, err := b.server.BatchQualifyLeads(ctx, req)
+		if err != nil || len(resp.GetOutcomes()) != 4 {
+			t.Fatalf("%v %v", resp, err)
+		}
+		for i, want := range []problem.Reason{0, problem.ReasonNotFound, problem.ReasonEtagMismatch, 0} {
+			o := resp.GetOutcomes()[i]
+			if got := problem.ReasonOf(status.FromProto(o.GetError()).Err()); got != want {
+				t.Errorf("outcome %d: %v, want %v", i, got, want)
+			}
+			if l := o.GetLead(); want == 0 && (l.GetId() != req.GetRequests()[i].GetId() || l.GetState() != pb.Lead_STATE_OFFERED || l.GetHandoffId() == "") {
+				t.Errorf("outcome %d: %v", i, l)
+			}
+		}
+		for i, want := range []State{Offered, MAL, Offered} {
+			if got := b.read(t, ids[i]).State; got != want {
+				t.Errorf("lead %d is %s, want %s", i, got, want)
+			}
+		}
+		again, err := b.server.BatchQualifyLeads(ctx, req)
+		if err != nil || problem.ReasonOf(status.FromProto(again.GetOutcomes()[0].GetError()).Err()) != problem.ReasonIllegalTransition {
+			t.Errorf("again: %v %v", again, err)
+		}
+		req.Requests[1].Id = ids[2]
+		if _, err := b.server.BatchQualifyLeads(ctx, req); !problem.Is(err, problem.ReasonInvalidFields) || !strings.Contains(err.Error(), "requests[1].id") {
+			t.Errorf("one lead twice: %v", err)
 		}
 	})
 }

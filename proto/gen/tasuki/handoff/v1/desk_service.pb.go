@@ -13,6 +13,7 @@ import (
 	_ "github.com/tasuki-project/tasuki/proto/gen/tasuki/access/v1"
 	v1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -466,6 +467,369 @@ func (x *AcceptHandoffRequest) GetWithGaps() bool {
 	return false
 }
 
+// Assigns several handoffs.
+type BatchAssignHandoffsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked of each, at the most 200, each handoff once.
+	Requests      []*AssignHandoffRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchAssignHandoffsRequest) Reset() {
+	*x = BatchAssignHandoffsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchAssignHandoffsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchAssignHandoffsRequest) ProtoMessage() {}
+
+func (x *BatchAssignHandoffsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchAssignHandoffsRequest.ProtoReflect.Descriptor instead.
+func (*BatchAssignHandoffsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchAssignHandoffsRequest) GetRequests() []*AssignHandoffRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// What became of several handoffs that were to be assigned.
+type BatchAssignHandoffsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One outcome for each request, in their order.
+	Outcomes      []*HandoffOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchAssignHandoffsResponse) Reset() {
+	*x = BatchAssignHandoffsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchAssignHandoffsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchAssignHandoffsResponse) ProtoMessage() {}
+
+func (x *BatchAssignHandoffsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchAssignHandoffsResponse.ProtoReflect.Descriptor instead.
+func (*BatchAssignHandoffsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchAssignHandoffsResponse) GetOutcomes() []*HandoffOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// Accepts several handoffs.
+type BatchAcceptHandoffsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked of each, at the most 200, each handoff once.
+	Requests      []*AcceptHandoffRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchAcceptHandoffsRequest) Reset() {
+	*x = BatchAcceptHandoffsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchAcceptHandoffsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchAcceptHandoffsRequest) ProtoMessage() {}
+
+func (x *BatchAcceptHandoffsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchAcceptHandoffsRequest.ProtoReflect.Descriptor instead.
+func (*BatchAcceptHandoffsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BatchAcceptHandoffsRequest) GetRequests() []*AcceptHandoffRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// What became of several handoffs that were to be accepted.
+type BatchAcceptHandoffsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One outcome for each request, in their order.
+	Outcomes      []*HandoffOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchAcceptHandoffsResponse) Reset() {
+	*x = BatchAcceptHandoffsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchAcceptHandoffsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchAcceptHandoffsResponse) ProtoMessage() {}
+
+func (x *BatchAcceptHandoffsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchAcceptHandoffsResponse.ProtoReflect.Descriptor instead.
+func (*BatchAcceptHandoffsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchAcceptHandoffsResponse) GetOutcomes() []*HandoffOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// Refuses several handoffs.
+type BatchRejectHandoffsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked of each, at the most 200, each handoff once.
+	Requests      []*RejectHandoffRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRejectHandoffsRequest) Reset() {
+	*x = BatchRejectHandoffsRequest{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRejectHandoffsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRejectHandoffsRequest) ProtoMessage() {}
+
+func (x *BatchRejectHandoffsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRejectHandoffsRequest.ProtoReflect.Descriptor instead.
+func (*BatchRejectHandoffsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BatchRejectHandoffsRequest) GetRequests() []*RejectHandoffRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// What became of several handoffs that were to be refused.
+type BatchRejectHandoffsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One outcome for each request, in their order.
+	Outcomes      []*HandoffOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRejectHandoffsResponse) Reset() {
+	*x = BatchRejectHandoffsResponse{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRejectHandoffsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRejectHandoffsResponse) ProtoMessage() {}
+
+func (x *BatchRejectHandoffsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRejectHandoffsResponse.ProtoReflect.Descriptor instead.
+func (*BatchRejectHandoffsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *BatchRejectHandoffsResponse) GetOutcomes() []*HandoffOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// What became of one of several handoffs.
+type HandoffOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Either it was done, or it was not.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*HandoffOutcome_Handoff
+	//	*HandoffOutcome_Error
+	Outcome       isHandoffOutcome_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffOutcome) Reset() {
+	*x = HandoffOutcome{}
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffOutcome) ProtoMessage() {}
+
+func (x *HandoffOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffOutcome.ProtoReflect.Descriptor instead.
+func (*HandoffOutcome) Descriptor() ([]byte, []int) {
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HandoffOutcome) GetOutcome() isHandoffOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *HandoffOutcome) GetHandoff() *Handoff {
+	if x != nil {
+		if x, ok := x.Outcome.(*HandoffOutcome_Handoff); ok {
+			return x.Handoff
+		}
+	}
+	return nil
+}
+
+func (x *HandoffOutcome) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Outcome.(*HandoffOutcome_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isHandoffOutcome_Outcome interface {
+	isHandoffOutcome_Outcome()
+}
+
+type HandoffOutcome_Handoff struct {
+	// The handoff as it is now.
+	Handoff *Handoff `protobuf:"bytes,1,opt,name=handoff,proto3,oneof"`
+}
+
+type HandoffOutcome_Error struct {
+	// Why it was not done: the error that the command for one handoff would have answered.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*HandoffOutcome_Handoff) isHandoffOutcome_Outcome() {}
+
+func (*HandoffOutcome_Error) isHandoffOutcome_Outcome() {}
+
 // Refuses a handoff.
 type RejectHandoffRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -485,7 +849,7 @@ type RejectHandoffRequest struct {
 
 func (x *RejectHandoffRequest) Reset() {
 	*x = RejectHandoffRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[6]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +861,7 @@ func (x *RejectHandoffRequest) String() string {
 func (*RejectHandoffRequest) ProtoMessage() {}
 
 func (x *RejectHandoffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[6]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +874,7 @@ func (x *RejectHandoffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectHandoffRequest.ProtoReflect.Descriptor instead.
 func (*RejectHandoffRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{6}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RejectHandoffRequest) GetId() string {
@@ -565,7 +929,7 @@ type ReturnHandoffRequest struct {
 
 func (x *ReturnHandoffRequest) Reset() {
 	*x = ReturnHandoffRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[7]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +941,7 @@ func (x *ReturnHandoffRequest) String() string {
 func (*ReturnHandoffRequest) ProtoMessage() {}
 
 func (x *ReturnHandoffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[7]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +954,7 @@ func (x *ReturnHandoffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReturnHandoffRequest.ProtoReflect.Descriptor instead.
 func (*ReturnHandoffRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{7}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReturnHandoffRequest) GetId() string {
@@ -638,7 +1002,7 @@ type ResubmitHandoffRequest struct {
 
 func (x *ResubmitHandoffRequest) Reset() {
 	*x = ResubmitHandoffRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[8]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +1014,7 @@ func (x *ResubmitHandoffRequest) String() string {
 func (*ResubmitHandoffRequest) ProtoMessage() {}
 
 func (x *ResubmitHandoffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[8]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +1027,7 @@ func (x *ResubmitHandoffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResubmitHandoffRequest.ProtoReflect.Descriptor instead.
 func (*ResubmitHandoffRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{8}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResubmitHandoffRequest) GetId() string {
@@ -709,7 +1073,7 @@ type RecallHandoffRequest struct {
 
 func (x *RecallHandoffRequest) Reset() {
 	*x = RecallHandoffRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[9]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +1085,7 @@ func (x *RecallHandoffRequest) String() string {
 func (*RecallHandoffRequest) ProtoMessage() {}
 
 func (x *RecallHandoffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[9]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +1098,7 @@ func (x *RecallHandoffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecallHandoffRequest.ProtoReflect.Descriptor instead.
 func (*RecallHandoffRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{9}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RecallHandoffRequest) GetId() string {
@@ -773,7 +1137,7 @@ type FulfilHandoffRequest struct {
 
 func (x *FulfilHandoffRequest) Reset() {
 	*x = FulfilHandoffRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[10]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1149,7 @@ func (x *FulfilHandoffRequest) String() string {
 func (*FulfilHandoffRequest) ProtoMessage() {}
 
 func (x *FulfilHandoffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[10]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1162,7 @@ func (x *FulfilHandoffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfilHandoffRequest.ProtoReflect.Descriptor instead.
 func (*FulfilHandoffRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{10}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FulfilHandoffRequest) GetId() string {
@@ -837,7 +1201,7 @@ type WatchHandoffsRequest struct {
 
 func (x *WatchHandoffsRequest) Reset() {
 	*x = WatchHandoffsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[11]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1213,7 @@ func (x *WatchHandoffsRequest) String() string {
 func (*WatchHandoffsRequest) ProtoMessage() {}
 
 func (x *WatchHandoffsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[11]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1226,7 @@ func (x *WatchHandoffsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchHandoffsRequest.ProtoReflect.Descriptor instead.
 func (*WatchHandoffsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{11}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchHandoffsRequest) GetAfter() string {
@@ -901,7 +1265,7 @@ type WatchHandoffsResponse struct {
 
 func (x *WatchHandoffsResponse) Reset() {
 	*x = WatchHandoffsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[12]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +1277,7 @@ func (x *WatchHandoffsResponse) String() string {
 func (*WatchHandoffsResponse) ProtoMessage() {}
 
 func (x *WatchHandoffsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[12]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1290,7 @@ func (x *WatchHandoffsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchHandoffsResponse.ProtoReflect.Descriptor instead.
 func (*WatchHandoffsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{12}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchHandoffsResponse) GetHandoff() *Handoff {
@@ -965,7 +1329,7 @@ type ListReasonsRequest struct {
 
 func (x *ListReasonsRequest) Reset() {
 	*x = ListReasonsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[13]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1341,7 @@ func (x *ListReasonsRequest) String() string {
 func (*ListReasonsRequest) ProtoMessage() {}
 
 func (x *ListReasonsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[13]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1354,7 @@ func (x *ListReasonsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReasonsRequest.ProtoReflect.Descriptor instead.
 func (*ListReasonsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{13}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListReasonsRequest) GetPageSize() int32 {
@@ -1027,7 +1391,7 @@ type ListReasonsResponse struct {
 
 func (x *ListReasonsResponse) Reset() {
 	*x = ListReasonsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[14]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1403,7 @@ func (x *ListReasonsResponse) String() string {
 func (*ListReasonsResponse) ProtoMessage() {}
 
 func (x *ListReasonsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[14]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1416,7 @@ func (x *ListReasonsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReasonsResponse.ProtoReflect.Descriptor instead.
 func (*ListReasonsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{14}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListReasonsResponse) GetReasons() []*Reason {
@@ -1080,7 +1444,7 @@ type CreateReasonRequest struct {
 
 func (x *CreateReasonRequest) Reset() {
 	*x = CreateReasonRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1456,7 @@ func (x *CreateReasonRequest) String() string {
 func (*CreateReasonRequest) ProtoMessage() {}
 
 func (x *CreateReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[15]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1469,7 @@ func (x *CreateReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReasonRequest.ProtoReflect.Descriptor instead.
 func (*CreateReasonRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{15}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateReasonRequest) GetReason() *Reason {
@@ -1130,7 +1494,7 @@ type UpdateReasonRequest struct {
 
 func (x *UpdateReasonRequest) Reset() {
 	*x = UpdateReasonRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1506,7 @@ func (x *UpdateReasonRequest) String() string {
 func (*UpdateReasonRequest) ProtoMessage() {}
 
 func (x *UpdateReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[16]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1519,7 @@ func (x *UpdateReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateReasonRequest.ProtoReflect.Descriptor instead.
 func (*UpdateReasonRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{16}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateReasonRequest) GetKind() Kind {
@@ -1196,7 +1560,7 @@ type ListGapsRequest struct {
 
 func (x *ListGapsRequest) Reset() {
 	*x = ListGapsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1572,7 @@ func (x *ListGapsRequest) String() string {
 func (*ListGapsRequest) ProtoMessage() {}
 
 func (x *ListGapsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[17]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1585,7 @@ func (x *ListGapsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGapsRequest.ProtoReflect.Descriptor instead.
 func (*ListGapsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{17}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListGapsRequest) GetPageSize() int32 {
@@ -1265,7 +1629,7 @@ type ListGapsResponse struct {
 
 func (x *ListGapsResponse) Reset() {
 	*x = ListGapsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1641,7 @@ func (x *ListGapsResponse) String() string {
 func (*ListGapsResponse) ProtoMessage() {}
 
 func (x *ListGapsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[18]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1654,7 @@ func (x *ListGapsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGapsResponse.ProtoReflect.Descriptor instead.
 func (*ListGapsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{18}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListGapsResponse) GetGaps() []*Gap {
@@ -1322,7 +1686,7 @@ type CloseGapRequest struct {
 
 func (x *CloseGapRequest) Reset() {
 	*x = CloseGapRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1698,7 @@ func (x *CloseGapRequest) String() string {
 func (*CloseGapRequest) ProtoMessage() {}
 
 func (x *CloseGapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[19]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1711,7 @@ func (x *CloseGapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseGapRequest.ProtoReflect.Descriptor instead.
 func (*CloseGapRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{19}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CloseGapRequest) GetId() string {
@@ -1386,7 +1750,7 @@ type ListPoliciesRequest struct {
 
 func (x *ListPoliciesRequest) Reset() {
 	*x = ListPoliciesRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1398,7 +1762,7 @@ func (x *ListPoliciesRequest) String() string {
 func (*ListPoliciesRequest) ProtoMessage() {}
 
 func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[20]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1411,7 +1775,7 @@ func (x *ListPoliciesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesRequest.ProtoReflect.Descriptor instead.
 func (*ListPoliciesRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{20}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPoliciesRequest) GetPageSize() int32 {
@@ -1448,7 +1812,7 @@ type ListPoliciesResponse struct {
 
 func (x *ListPoliciesResponse) Reset() {
 	*x = ListPoliciesResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1824,7 @@ func (x *ListPoliciesResponse) String() string {
 func (*ListPoliciesResponse) ProtoMessage() {}
 
 func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[21]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1837,7 @@ func (x *ListPoliciesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoliciesResponse.ProtoReflect.Descriptor instead.
 func (*ListPoliciesResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{21}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListPoliciesResponse) GetPolicies() []*Policy {
@@ -1501,7 +1865,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1877,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[22]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1890,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{22}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetPolicyRequest) GetCode() string {
@@ -1547,7 +1911,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1923,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[23]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1936,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{23}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UpdatePolicyRequest) GetPolicy() *Policy {
@@ -1595,7 +1959,7 @@ type ListCalendarsRequest struct {
 
 func (x *ListCalendarsRequest) Reset() {
 	*x = ListCalendarsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1971,7 @@ func (x *ListCalendarsRequest) String() string {
 func (*ListCalendarsRequest) ProtoMessage() {}
 
 func (x *ListCalendarsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[24]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1984,7 @@ func (x *ListCalendarsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCalendarsRequest.ProtoReflect.Descriptor instead.
 func (*ListCalendarsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{24}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCalendarsRequest) GetPageSize() int32 {
@@ -1650,7 +2014,7 @@ type ListCalendarsResponse struct {
 
 func (x *ListCalendarsResponse) Reset() {
 	*x = ListCalendarsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +2026,7 @@ func (x *ListCalendarsResponse) String() string {
 func (*ListCalendarsResponse) ProtoMessage() {}
 
 func (x *ListCalendarsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[25]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +2039,7 @@ func (x *ListCalendarsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCalendarsResponse.ProtoReflect.Descriptor instead.
 func (*ListCalendarsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{25}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCalendarsResponse) GetCalendars() []*Calendar {
@@ -1703,7 +2067,7 @@ type GetCalendarRequest struct {
 
 func (x *GetCalendarRequest) Reset() {
 	*x = GetCalendarRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +2079,7 @@ func (x *GetCalendarRequest) String() string {
 func (*GetCalendarRequest) ProtoMessage() {}
 
 func (x *GetCalendarRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[26]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +2092,7 @@ func (x *GetCalendarRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCalendarRequest.ProtoReflect.Descriptor instead.
 func (*GetCalendarRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{26}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetCalendarRequest) GetName() string {
@@ -1749,7 +2113,7 @@ type CreateCalendarRequest struct {
 
 func (x *CreateCalendarRequest) Reset() {
 	*x = CreateCalendarRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +2125,7 @@ func (x *CreateCalendarRequest) String() string {
 func (*CreateCalendarRequest) ProtoMessage() {}
 
 func (x *CreateCalendarRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[27]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +2138,7 @@ func (x *CreateCalendarRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCalendarRequest.ProtoReflect.Descriptor instead.
 func (*CreateCalendarRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{27}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateCalendarRequest) GetCalendar() *Calendar {
@@ -1795,7 +2159,7 @@ type UpdateCalendarRequest struct {
 
 func (x *UpdateCalendarRequest) Reset() {
 	*x = UpdateCalendarRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2171,7 @@ func (x *UpdateCalendarRequest) String() string {
 func (*UpdateCalendarRequest) ProtoMessage() {}
 
 func (x *UpdateCalendarRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[28]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2184,7 @@ func (x *UpdateCalendarRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCalendarRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCalendarRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{28}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UpdateCalendarRequest) GetCalendar() *Calendar {
@@ -1843,7 +2207,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2219,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[29]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2232,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{29}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListQueuesRequest) GetPageSize() int32 {
@@ -1898,7 +2262,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2274,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[30]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2287,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{30}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -1951,7 +2315,7 @@ type CreateQueueRequest struct {
 
 func (x *CreateQueueRequest) Reset() {
 	*x = CreateQueueRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2327,7 @@ func (x *CreateQueueRequest) String() string {
 func (*CreateQueueRequest) ProtoMessage() {}
 
 func (x *CreateQueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[31]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2340,7 @@ func (x *CreateQueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateQueueRequest.ProtoReflect.Descriptor instead.
 func (*CreateQueueRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{31}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateQueueRequest) GetQueue() *Queue {
@@ -1997,7 +2361,7 @@ type ReconcileHandoffsRequest struct {
 
 func (x *ReconcileHandoffsRequest) Reset() {
 	*x = ReconcileHandoffsRequest{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2373,7 @@ func (x *ReconcileHandoffsRequest) String() string {
 func (*ReconcileHandoffsRequest) ProtoMessage() {}
 
 func (x *ReconcileHandoffsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[32]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2386,7 @@ func (x *ReconcileHandoffsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileHandoffsRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileHandoffsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{32}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReconcileHandoffsRequest) GetDryRun() bool {
@@ -2043,7 +2407,7 @@ type ReconcileHandoffsResponse struct {
 
 func (x *ReconcileHandoffsResponse) Reset() {
 	*x = ReconcileHandoffsResponse{}
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2419,7 @@ func (x *ReconcileHandoffsResponse) String() string {
 func (*ReconcileHandoffsResponse) ProtoMessage() {}
 
 func (x *ReconcileHandoffsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[33]
+	mi := &file_tasuki_handoff_v1_desk_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2432,7 @@ func (x *ReconcileHandoffsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileHandoffsResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileHandoffsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{33}
+	return file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReconcileHandoffsResponse) GetPeers() []*PeerReconciliation {
@@ -2082,7 +2446,7 @@ var File_tasuki_handoff_v1_desk_service_proto protoreflect.FileDescriptor
 
 const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\n" +
-	"$tasuki/handoff/v1/desk_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a tasuki/handoff/v1/settings.proto\x1a\x19tasuki/type/v1/type.proto\"\x9d\x03\n" +
+	"$tasuki/handoff/v1/desk_service.proto\x12\x11tasuki.handoff.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/handoff.proto\x1a tasuki/handoff/v1/settings.proto\x1a\x19tasuki/type/v1/type.proto\"\x9d\x03\n" +
 	"\x13ListHandoffsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -2115,7 +2479,23 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12\x1c\n" +
 	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\x12$\n" +
 	"\bassignee\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bassignee\x12\x1b\n" +
-	"\twith_gaps\x18\x05 \x01(\bR\bwithGaps\"\xc3\x01\n" +
+	"\twith_gaps\x18\x05 \x01(\bR\bwithGaps\"n\n" +
+	"\x1aBatchAssignHandoffsRequest\x12P\n" +
+	"\brequests\x18\x01 \x03(\v2'.tasuki.handoff.v1.AssignHandoffRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\brequests\"\\\n" +
+	"\x1bBatchAssignHandoffsResponse\x12=\n" +
+	"\boutcomes\x18\x01 \x03(\v2!.tasuki.handoff.v1.HandoffOutcomeR\boutcomes\"n\n" +
+	"\x1aBatchAcceptHandoffsRequest\x12P\n" +
+	"\brequests\x18\x01 \x03(\v2'.tasuki.handoff.v1.AcceptHandoffRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\brequests\"\\\n" +
+	"\x1bBatchAcceptHandoffsResponse\x12=\n" +
+	"\boutcomes\x18\x01 \x03(\v2!.tasuki.handoff.v1.HandoffOutcomeR\boutcomes\"n\n" +
+	"\x1aBatchRejectHandoffsRequest\x12P\n" +
+	"\brequests\x18\x01 \x03(\v2'.tasuki.handoff.v1.RejectHandoffRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\brequests\"\\\n" +
+	"\x1bBatchRejectHandoffsResponse\x12=\n" +
+	"\boutcomes\x18\x01 \x03(\v2!.tasuki.handoff.v1.HandoffOutcomeR\boutcomes\"\x86\x01\n" +
+	"\x0eHandoffOutcome\x126\n" +
+	"\ahandoff\x18\x01 \x01(\v2\x1a.tasuki.handoff.v1.HandoffH\x00R\ahandoff\x12*\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\x10\n" +
+	"\aoutcome\x12\x05\xbaH\x02\b\x01\"\xc3\x01\n" +
 	"\x14RejectHandoffRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x04etag\x12!\n" +
@@ -2216,14 +2596,17 @@ const file_tasuki_handoff_v1_desk_service_proto_rawDesc = "" +
 	"\x18ReconcileHandoffsRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"X\n" +
 	"\x19ReconcileHandoffsResponse\x12;\n" +
-	"\x05peers\x18\x01 \x03(\v2%.tasuki.handoff.v1.PeerReconciliationR\x05peers2\xfe\x19\n" +
+	"\x05peers\x18\x01 \x03(\v2%.tasuki.handoff.v1.PeerReconciliationR\x05peers2\xe4\x1d\n" +
 	"\x12HandoffDeskService\x12{\n" +
 	"\fListHandoffs\x12&.tasuki.handoff.v1.ListHandoffsRequest\x1a'.tasuki.handoff.v1.ListHandoffsResponse\"\x1a\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/handoffs\x12z\n" +
 	"\n" +
 	"GetHandoff\x12$.tasuki.handoff.v1.GetHandoffRequest\x1a%.tasuki.handoff.v1.GetHandoffResponse\"\x1f\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/handoffs/{id}\x12\x7f\n" +
 	"\rAssignHandoff\x12'.tasuki.handoff.v1.AssignHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:assign\x12\x7f\n" +
 	"\rAcceptHandoff\x12'.tasuki.handoff.v1.AcceptHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:accept\x12\x7f\n" +
-	"\rRejectHandoff\x12'.tasuki.handoff.v1.RejectHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:reject\x12\x7f\n" +
+	"\rRejectHandoff\x12'.tasuki.handoff.v1.RejectHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:reject\x12\x9f\x01\n" +
+	"\x13BatchAssignHandoffs\x12-.tasuki.handoff.v1.BatchAssignHandoffsRequest\x1a..tasuki.handoff.v1.BatchAssignHandoffsResponse\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs:batchAssign\x12\x9f\x01\n" +
+	"\x13BatchAcceptHandoffs\x12-.tasuki.handoff.v1.BatchAcceptHandoffsRequest\x1a..tasuki.handoff.v1.BatchAcceptHandoffsResponse\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs:batchAccept\x12\x9f\x01\n" +
+	"\x13BatchRejectHandoffs\x12-.tasuki.handoff.v1.BatchRejectHandoffsRequest\x1a..tasuki.handoff.v1.BatchRejectHandoffsResponse\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs:batchReject\x12\x7f\n" +
 	"\rReturnHandoff\x12'.tasuki.handoff.v1.ReturnHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:return\x12\x85\x01\n" +
 	"\x0fResubmitHandoff\x12).tasuki.handoff.v1.ResubmitHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\"+\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/handoffs/{id}:resubmit\x12\x7f\n" +
 	"\rRecallHandoff\x12'.tasuki.handoff.v1.RecallHandoffRequest\x1a\x1a.tasuki.handoff.v1.Handoff\")\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/handoffs/{id}:recall\x12\x7f\n" +
@@ -2258,142 +2641,164 @@ func file_tasuki_handoff_v1_desk_service_proto_rawDescGZIP() []byte {
 	return file_tasuki_handoff_v1_desk_service_proto_rawDescData
 }
 
-var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_tasuki_handoff_v1_desk_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_tasuki_handoff_v1_desk_service_proto_goTypes = []any{
-	(*ListHandoffsRequest)(nil),       // 0: tasuki.handoff.v1.ListHandoffsRequest
-	(*ListHandoffsResponse)(nil),      // 1: tasuki.handoff.v1.ListHandoffsResponse
-	(*GetHandoffRequest)(nil),         // 2: tasuki.handoff.v1.GetHandoffRequest
-	(*GetHandoffResponse)(nil),        // 3: tasuki.handoff.v1.GetHandoffResponse
-	(*AssignHandoffRequest)(nil),      // 4: tasuki.handoff.v1.AssignHandoffRequest
-	(*AcceptHandoffRequest)(nil),      // 5: tasuki.handoff.v1.AcceptHandoffRequest
-	(*RejectHandoffRequest)(nil),      // 6: tasuki.handoff.v1.RejectHandoffRequest
-	(*ReturnHandoffRequest)(nil),      // 7: tasuki.handoff.v1.ReturnHandoffRequest
-	(*ResubmitHandoffRequest)(nil),    // 8: tasuki.handoff.v1.ResubmitHandoffRequest
-	(*RecallHandoffRequest)(nil),      // 9: tasuki.handoff.v1.RecallHandoffRequest
-	(*FulfilHandoffRequest)(nil),      // 10: tasuki.handoff.v1.FulfilHandoffRequest
-	(*WatchHandoffsRequest)(nil),      // 11: tasuki.handoff.v1.WatchHandoffsRequest
-	(*WatchHandoffsResponse)(nil),     // 12: tasuki.handoff.v1.WatchHandoffsResponse
-	(*ListReasonsRequest)(nil),        // 13: tasuki.handoff.v1.ListReasonsRequest
-	(*ListReasonsResponse)(nil),       // 14: tasuki.handoff.v1.ListReasonsResponse
-	(*CreateReasonRequest)(nil),       // 15: tasuki.handoff.v1.CreateReasonRequest
-	(*UpdateReasonRequest)(nil),       // 16: tasuki.handoff.v1.UpdateReasonRequest
-	(*ListGapsRequest)(nil),           // 17: tasuki.handoff.v1.ListGapsRequest
-	(*ListGapsResponse)(nil),          // 18: tasuki.handoff.v1.ListGapsResponse
-	(*CloseGapRequest)(nil),           // 19: tasuki.handoff.v1.CloseGapRequest
-	(*ListPoliciesRequest)(nil),       // 20: tasuki.handoff.v1.ListPoliciesRequest
-	(*ListPoliciesResponse)(nil),      // 21: tasuki.handoff.v1.ListPoliciesResponse
-	(*GetPolicyRequest)(nil),          // 22: tasuki.handoff.v1.GetPolicyRequest
-	(*UpdatePolicyRequest)(nil),       // 23: tasuki.handoff.v1.UpdatePolicyRequest
-	(*ListCalendarsRequest)(nil),      // 24: tasuki.handoff.v1.ListCalendarsRequest
-	(*ListCalendarsResponse)(nil),     // 25: tasuki.handoff.v1.ListCalendarsResponse
-	(*GetCalendarRequest)(nil),        // 26: tasuki.handoff.v1.GetCalendarRequest
-	(*CreateCalendarRequest)(nil),     // 27: tasuki.handoff.v1.CreateCalendarRequest
-	(*UpdateCalendarRequest)(nil),     // 28: tasuki.handoff.v1.UpdateCalendarRequest
-	(*ListQueuesRequest)(nil),         // 29: tasuki.handoff.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),        // 30: tasuki.handoff.v1.ListQueuesResponse
-	(*CreateQueueRequest)(nil),        // 31: tasuki.handoff.v1.CreateQueueRequest
-	(*ReconcileHandoffsRequest)(nil),  // 32: tasuki.handoff.v1.ReconcileHandoffsRequest
-	(*ReconcileHandoffsResponse)(nil), // 33: tasuki.handoff.v1.ReconcileHandoffsResponse
-	(Box)(0),                          // 34: tasuki.handoff.v1.Box
-	(State)(0),                        // 35: tasuki.handoff.v1.State
-	(Kind)(0),                         // 36: tasuki.handoff.v1.Kind
-	(*Handoff)(nil),                   // 37: tasuki.handoff.v1.Handoff
-	(*Attempt)(nil),                   // 38: tasuki.handoff.v1.Attempt
-	(*v1.Transition)(nil),             // 39: tasuki.type.v1.Transition
-	(*Breach)(nil),                    // 40: tasuki.handoff.v1.Breach
-	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
-	(*Payload)(nil),                   // 42: tasuki.handoff.v1.Payload
-	(*Reason)(nil),                    // 43: tasuki.handoff.v1.Reason
-	(*Gap)(nil),                       // 44: tasuki.handoff.v1.Gap
-	(*Policy)(nil),                    // 45: tasuki.handoff.v1.Policy
-	(*Calendar)(nil),                  // 46: tasuki.handoff.v1.Calendar
-	(*Queue)(nil),                     // 47: tasuki.handoff.v1.Queue
-	(*PeerReconciliation)(nil),        // 48: tasuki.handoff.v1.PeerReconciliation
+	(*ListHandoffsRequest)(nil),         // 0: tasuki.handoff.v1.ListHandoffsRequest
+	(*ListHandoffsResponse)(nil),        // 1: tasuki.handoff.v1.ListHandoffsResponse
+	(*GetHandoffRequest)(nil),           // 2: tasuki.handoff.v1.GetHandoffRequest
+	(*GetHandoffResponse)(nil),          // 3: tasuki.handoff.v1.GetHandoffResponse
+	(*AssignHandoffRequest)(nil),        // 4: tasuki.handoff.v1.AssignHandoffRequest
+	(*AcceptHandoffRequest)(nil),        // 5: tasuki.handoff.v1.AcceptHandoffRequest
+	(*BatchAssignHandoffsRequest)(nil),  // 6: tasuki.handoff.v1.BatchAssignHandoffsRequest
+	(*BatchAssignHandoffsResponse)(nil), // 7: tasuki.handoff.v1.BatchAssignHandoffsResponse
+	(*BatchAcceptHandoffsRequest)(nil),  // 8: tasuki.handoff.v1.BatchAcceptHandoffsRequest
+	(*BatchAcceptHandoffsResponse)(nil), // 9: tasuki.handoff.v1.BatchAcceptHandoffsResponse
+	(*BatchRejectHandoffsRequest)(nil),  // 10: tasuki.handoff.v1.BatchRejectHandoffsRequest
+	(*BatchRejectHandoffsResponse)(nil), // 11: tasuki.handoff.v1.BatchRejectHandoffsResponse
+	(*HandoffOutcome)(nil),              // 12: tasuki.handoff.v1.HandoffOutcome
+	(*RejectHandoffRequest)(nil),        // 13: tasuki.handoff.v1.RejectHandoffRequest
+	(*ReturnHandoffRequest)(nil),        // 14: tasuki.handoff.v1.ReturnHandoffRequest
+	(*ResubmitHandoffRequest)(nil),      // 15: tasuki.handoff.v1.ResubmitHandoffRequest
+	(*RecallHandoffRequest)(nil),        // 16: tasuki.handoff.v1.RecallHandoffRequest
+	(*FulfilHandoffRequest)(nil),        // 17: tasuki.handoff.v1.FulfilHandoffRequest
+	(*WatchHandoffsRequest)(nil),        // 18: tasuki.handoff.v1.WatchHandoffsRequest
+	(*WatchHandoffsResponse)(nil),       // 19: tasuki.handoff.v1.WatchHandoffsResponse
+	(*ListReasonsRequest)(nil),          // 20: tasuki.handoff.v1.ListReasonsRequest
+	(*ListReasonsResponse)(nil),         // 21: tasuki.handoff.v1.ListReasonsResponse
+	(*CreateReasonRequest)(nil),         // 22: tasuki.handoff.v1.CreateReasonRequest
+	(*UpdateReasonRequest)(nil),         // 23: tasuki.handoff.v1.UpdateReasonRequest
+	(*ListGapsRequest)(nil),             // 24: tasuki.handoff.v1.ListGapsRequest
+	(*ListGapsResponse)(nil),            // 25: tasuki.handoff.v1.ListGapsResponse
+	(*CloseGapRequest)(nil),             // 26: tasuki.handoff.v1.CloseGapRequest
+	(*ListPoliciesRequest)(nil),         // 27: tasuki.handoff.v1.ListPoliciesRequest
+	(*ListPoliciesResponse)(nil),        // 28: tasuki.handoff.v1.ListPoliciesResponse
+	(*GetPolicyRequest)(nil),            // 29: tasuki.handoff.v1.GetPolicyRequest
+	(*UpdatePolicyRequest)(nil),         // 30: tasuki.handoff.v1.UpdatePolicyRequest
+	(*ListCalendarsRequest)(nil),        // 31: tasuki.handoff.v1.ListCalendarsRequest
+	(*ListCalendarsResponse)(nil),       // 32: tasuki.handoff.v1.ListCalendarsResponse
+	(*GetCalendarRequest)(nil),          // 33: tasuki.handoff.v1.GetCalendarRequest
+	(*CreateCalendarRequest)(nil),       // 34: tasuki.handoff.v1.CreateCalendarRequest
+	(*UpdateCalendarRequest)(nil),       // 35: tasuki.handoff.v1.UpdateCalendarRequest
+	(*ListQueuesRequest)(nil),           // 36: tasuki.handoff.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),          // 37: tasuki.handoff.v1.ListQueuesResponse
+	(*CreateQueueRequest)(nil),          // 38: tasuki.handoff.v1.CreateQueueRequest
+	(*ReconcileHandoffsRequest)(nil),    // 39: tasuki.handoff.v1.ReconcileHandoffsRequest
+	(*ReconcileHandoffsResponse)(nil),   // 40: tasuki.handoff.v1.ReconcileHandoffsResponse
+	(Box)(0),                            // 41: tasuki.handoff.v1.Box
+	(State)(0),                          // 42: tasuki.handoff.v1.State
+	(Kind)(0),                           // 43: tasuki.handoff.v1.Kind
+	(*Handoff)(nil),                     // 44: tasuki.handoff.v1.Handoff
+	(*Attempt)(nil),                     // 45: tasuki.handoff.v1.Attempt
+	(*v1.Transition)(nil),               // 46: tasuki.type.v1.Transition
+	(*Breach)(nil),                      // 47: tasuki.handoff.v1.Breach
+	(*status.Status)(nil),               // 48: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),       // 49: google.protobuf.Timestamp
+	(*Payload)(nil),                     // 50: tasuki.handoff.v1.Payload
+	(*Reason)(nil),                      // 51: tasuki.handoff.v1.Reason
+	(*Gap)(nil),                         // 52: tasuki.handoff.v1.Gap
+	(*Policy)(nil),                      // 53: tasuki.handoff.v1.Policy
+	(*Calendar)(nil),                    // 54: tasuki.handoff.v1.Calendar
+	(*Queue)(nil),                       // 55: tasuki.handoff.v1.Queue
+	(*PeerReconciliation)(nil),          // 56: tasuki.handoff.v1.PeerReconciliation
 }
 var file_tasuki_handoff_v1_desk_service_proto_depIdxs = []int32{
-	34, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	35, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
-	36, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	37, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
-	37, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	38, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
-	39, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
-	40, // 7: tasuki.handoff.v1.GetHandoffResponse.breaches:type_name -> tasuki.handoff.v1.Breach
-	41, // 8: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
-	42, // 9: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
-	34, // 10: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
-	36, // 11: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	37, // 12: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
-	36, // 13: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	43, // 14: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
-	43, // 15: tasuki.handoff.v1.CreateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
-	36, // 16: tasuki.handoff.v1.UpdateReasonRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	43, // 17: tasuki.handoff.v1.UpdateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
-	44, // 18: tasuki.handoff.v1.ListGapsResponse.gaps:type_name -> tasuki.handoff.v1.Gap
-	36, // 19: tasuki.handoff.v1.ListPoliciesRequest.kind:type_name -> tasuki.handoff.v1.Kind
-	45, // 20: tasuki.handoff.v1.ListPoliciesResponse.policies:type_name -> tasuki.handoff.v1.Policy
-	45, // 21: tasuki.handoff.v1.UpdatePolicyRequest.policy:type_name -> tasuki.handoff.v1.Policy
-	46, // 22: tasuki.handoff.v1.ListCalendarsResponse.calendars:type_name -> tasuki.handoff.v1.Calendar
-	46, // 23: tasuki.handoff.v1.CreateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
-	46, // 24: tasuki.handoff.v1.UpdateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
-	47, // 25: tasuki.handoff.v1.ListQueuesResponse.queues:type_name -> tasuki.handoff.v1.Queue
-	47, // 26: tasuki.handoff.v1.CreateQueueRequest.queue:type_name -> tasuki.handoff.v1.Queue
-	48, // 27: tasuki.handoff.v1.ReconcileHandoffsResponse.peers:type_name -> tasuki.handoff.v1.PeerReconciliation
-	0,  // 28: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
-	2,  // 29: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
-	4,  // 30: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
-	5,  // 31: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
-	6,  // 32: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
-	7,  // 33: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
-	8,  // 34: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
-	9,  // 35: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
-	10, // 36: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
-	11, // 37: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
-	13, // 38: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
-	15, // 39: tasuki.handoff.v1.HandoffDeskService.CreateReason:input_type -> tasuki.handoff.v1.CreateReasonRequest
-	16, // 40: tasuki.handoff.v1.HandoffDeskService.UpdateReason:input_type -> tasuki.handoff.v1.UpdateReasonRequest
-	17, // 41: tasuki.handoff.v1.HandoffDeskService.ListGaps:input_type -> tasuki.handoff.v1.ListGapsRequest
-	19, // 42: tasuki.handoff.v1.HandoffDeskService.CloseGap:input_type -> tasuki.handoff.v1.CloseGapRequest
-	20, // 43: tasuki.handoff.v1.HandoffDeskService.ListPolicies:input_type -> tasuki.handoff.v1.ListPoliciesRequest
-	22, // 44: tasuki.handoff.v1.HandoffDeskService.GetPolicy:input_type -> tasuki.handoff.v1.GetPolicyRequest
-	23, // 45: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:input_type -> tasuki.handoff.v1.UpdatePolicyRequest
-	24, // 46: tasuki.handoff.v1.HandoffDeskService.ListCalendars:input_type -> tasuki.handoff.v1.ListCalendarsRequest
-	26, // 47: tasuki.handoff.v1.HandoffDeskService.GetCalendar:input_type -> tasuki.handoff.v1.GetCalendarRequest
-	27, // 48: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:input_type -> tasuki.handoff.v1.CreateCalendarRequest
-	28, // 49: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:input_type -> tasuki.handoff.v1.UpdateCalendarRequest
-	29, // 50: tasuki.handoff.v1.HandoffDeskService.ListQueues:input_type -> tasuki.handoff.v1.ListQueuesRequest
-	31, // 51: tasuki.handoff.v1.HandoffDeskService.CreateQueue:input_type -> tasuki.handoff.v1.CreateQueueRequest
-	32, // 52: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:input_type -> tasuki.handoff.v1.ReconcileHandoffsRequest
-	1,  // 53: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
-	3,  // 54: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
-	37, // 55: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 56: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 57: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 58: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 59: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 60: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
-	37, // 61: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
-	12, // 62: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
-	14, // 63: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
-	43, // 64: tasuki.handoff.v1.HandoffDeskService.CreateReason:output_type -> tasuki.handoff.v1.Reason
-	43, // 65: tasuki.handoff.v1.HandoffDeskService.UpdateReason:output_type -> tasuki.handoff.v1.Reason
-	18, // 66: tasuki.handoff.v1.HandoffDeskService.ListGaps:output_type -> tasuki.handoff.v1.ListGapsResponse
-	44, // 67: tasuki.handoff.v1.HandoffDeskService.CloseGap:output_type -> tasuki.handoff.v1.Gap
-	21, // 68: tasuki.handoff.v1.HandoffDeskService.ListPolicies:output_type -> tasuki.handoff.v1.ListPoliciesResponse
-	45, // 69: tasuki.handoff.v1.HandoffDeskService.GetPolicy:output_type -> tasuki.handoff.v1.Policy
-	45, // 70: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:output_type -> tasuki.handoff.v1.Policy
-	25, // 71: tasuki.handoff.v1.HandoffDeskService.ListCalendars:output_type -> tasuki.handoff.v1.ListCalendarsResponse
-	46, // 72: tasuki.handoff.v1.HandoffDeskService.GetCalendar:output_type -> tasuki.handoff.v1.Calendar
-	46, // 73: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:output_type -> tasuki.handoff.v1.Calendar
-	46, // 74: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:output_type -> tasuki.handoff.v1.Calendar
-	30, // 75: tasuki.handoff.v1.HandoffDeskService.ListQueues:output_type -> tasuki.handoff.v1.ListQueuesResponse
-	47, // 76: tasuki.handoff.v1.HandoffDeskService.CreateQueue:output_type -> tasuki.handoff.v1.Queue
-	33, // 77: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:output_type -> tasuki.handoff.v1.ReconcileHandoffsResponse
-	53, // [53:78] is the sub-list for method output_type
-	28, // [28:53] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	41, // 0: tasuki.handoff.v1.ListHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	42, // 1: tasuki.handoff.v1.ListHandoffsRequest.states:type_name -> tasuki.handoff.v1.State
+	43, // 2: tasuki.handoff.v1.ListHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	44, // 3: tasuki.handoff.v1.ListHandoffsResponse.handoffs:type_name -> tasuki.handoff.v1.Handoff
+	44, // 4: tasuki.handoff.v1.GetHandoffResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	45, // 5: tasuki.handoff.v1.GetHandoffResponse.attempts:type_name -> tasuki.handoff.v1.Attempt
+	46, // 6: tasuki.handoff.v1.GetHandoffResponse.transitions:type_name -> tasuki.type.v1.Transition
+	47, // 7: tasuki.handoff.v1.GetHandoffResponse.breaches:type_name -> tasuki.handoff.v1.Breach
+	4,  // 8: tasuki.handoff.v1.BatchAssignHandoffsRequest.requests:type_name -> tasuki.handoff.v1.AssignHandoffRequest
+	12, // 9: tasuki.handoff.v1.BatchAssignHandoffsResponse.outcomes:type_name -> tasuki.handoff.v1.HandoffOutcome
+	5,  // 10: tasuki.handoff.v1.BatchAcceptHandoffsRequest.requests:type_name -> tasuki.handoff.v1.AcceptHandoffRequest
+	12, // 11: tasuki.handoff.v1.BatchAcceptHandoffsResponse.outcomes:type_name -> tasuki.handoff.v1.HandoffOutcome
+	13, // 12: tasuki.handoff.v1.BatchRejectHandoffsRequest.requests:type_name -> tasuki.handoff.v1.RejectHandoffRequest
+	12, // 13: tasuki.handoff.v1.BatchRejectHandoffsResponse.outcomes:type_name -> tasuki.handoff.v1.HandoffOutcome
+	44, // 14: tasuki.handoff.v1.HandoffOutcome.handoff:type_name -> tasuki.handoff.v1.Handoff
+	48, // 15: tasuki.handoff.v1.HandoffOutcome.error:type_name -> google.rpc.Status
+	49, // 16: tasuki.handoff.v1.RejectHandoffRequest.wake_at:type_name -> google.protobuf.Timestamp
+	50, // 17: tasuki.handoff.v1.ResubmitHandoffRequest.payload:type_name -> tasuki.handoff.v1.Payload
+	41, // 18: tasuki.handoff.v1.WatchHandoffsRequest.box:type_name -> tasuki.handoff.v1.Box
+	43, // 19: tasuki.handoff.v1.WatchHandoffsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	44, // 20: tasuki.handoff.v1.WatchHandoffsResponse.handoff:type_name -> tasuki.handoff.v1.Handoff
+	43, // 21: tasuki.handoff.v1.ListReasonsRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	51, // 22: tasuki.handoff.v1.ListReasonsResponse.reasons:type_name -> tasuki.handoff.v1.Reason
+	51, // 23: tasuki.handoff.v1.CreateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	43, // 24: tasuki.handoff.v1.UpdateReasonRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	51, // 25: tasuki.handoff.v1.UpdateReasonRequest.reason:type_name -> tasuki.handoff.v1.Reason
+	52, // 26: tasuki.handoff.v1.ListGapsResponse.gaps:type_name -> tasuki.handoff.v1.Gap
+	43, // 27: tasuki.handoff.v1.ListPoliciesRequest.kind:type_name -> tasuki.handoff.v1.Kind
+	53, // 28: tasuki.handoff.v1.ListPoliciesResponse.policies:type_name -> tasuki.handoff.v1.Policy
+	53, // 29: tasuki.handoff.v1.UpdatePolicyRequest.policy:type_name -> tasuki.handoff.v1.Policy
+	54, // 30: tasuki.handoff.v1.ListCalendarsResponse.calendars:type_name -> tasuki.handoff.v1.Calendar
+	54, // 31: tasuki.handoff.v1.CreateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
+	54, // 32: tasuki.handoff.v1.UpdateCalendarRequest.calendar:type_name -> tasuki.handoff.v1.Calendar
+	55, // 33: tasuki.handoff.v1.ListQueuesResponse.queues:type_name -> tasuki.handoff.v1.Queue
+	55, // 34: tasuki.handoff.v1.CreateQueueRequest.queue:type_name -> tasuki.handoff.v1.Queue
+	56, // 35: tasuki.handoff.v1.ReconcileHandoffsResponse.peers:type_name -> tasuki.handoff.v1.PeerReconciliation
+	0,  // 36: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:input_type -> tasuki.handoff.v1.ListHandoffsRequest
+	2,  // 37: tasuki.handoff.v1.HandoffDeskService.GetHandoff:input_type -> tasuki.handoff.v1.GetHandoffRequest
+	4,  // 38: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:input_type -> tasuki.handoff.v1.AssignHandoffRequest
+	5,  // 39: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:input_type -> tasuki.handoff.v1.AcceptHandoffRequest
+	13, // 40: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:input_type -> tasuki.handoff.v1.RejectHandoffRequest
+	6,  // 41: tasuki.handoff.v1.HandoffDeskService.BatchAssignHandoffs:input_type -> tasuki.handoff.v1.BatchAssignHandoffsRequest
+	8,  // 42: tasuki.handoff.v1.HandoffDeskService.BatchAcceptHandoffs:input_type -> tasuki.handoff.v1.BatchAcceptHandoffsRequest
+	10, // 43: tasuki.handoff.v1.HandoffDeskService.BatchRejectHandoffs:input_type -> tasuki.handoff.v1.BatchRejectHandoffsRequest
+	14, // 44: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:input_type -> tasuki.handoff.v1.ReturnHandoffRequest
+	15, // 45: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:input_type -> tasuki.handoff.v1.ResubmitHandoffRequest
+	16, // 46: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:input_type -> tasuki.handoff.v1.RecallHandoffRequest
+	17, // 47: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:input_type -> tasuki.handoff.v1.FulfilHandoffRequest
+	18, // 48: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:input_type -> tasuki.handoff.v1.WatchHandoffsRequest
+	20, // 49: tasuki.handoff.v1.HandoffDeskService.ListReasons:input_type -> tasuki.handoff.v1.ListReasonsRequest
+	22, // 50: tasuki.handoff.v1.HandoffDeskService.CreateReason:input_type -> tasuki.handoff.v1.CreateReasonRequest
+	23, // 51: tasuki.handoff.v1.HandoffDeskService.UpdateReason:input_type -> tasuki.handoff.v1.UpdateReasonRequest
+	24, // 52: tasuki.handoff.v1.HandoffDeskService.ListGaps:input_type -> tasuki.handoff.v1.ListGapsRequest
+	26, // 53: tasuki.handoff.v1.HandoffDeskService.CloseGap:input_type -> tasuki.handoff.v1.CloseGapRequest
+	27, // 54: tasuki.handoff.v1.HandoffDeskService.ListPolicies:input_type -> tasuki.handoff.v1.ListPoliciesRequest
+	29, // 55: tasuki.handoff.v1.HandoffDeskService.GetPolicy:input_type -> tasuki.handoff.v1.GetPolicyRequest
+	30, // 56: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:input_type -> tasuki.handoff.v1.UpdatePolicyRequest
+	31, // 57: tasuki.handoff.v1.HandoffDeskService.ListCalendars:input_type -> tasuki.handoff.v1.ListCalendarsRequest
+	33, // 58: tasuki.handoff.v1.HandoffDeskService.GetCalendar:input_type -> tasuki.handoff.v1.GetCalendarRequest
+	34, // 59: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:input_type -> tasuki.handoff.v1.CreateCalendarRequest
+	35, // 60: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:input_type -> tasuki.handoff.v1.UpdateCalendarRequest
+	36, // 61: tasuki.handoff.v1.HandoffDeskService.ListQueues:input_type -> tasuki.handoff.v1.ListQueuesRequest
+	38, // 62: tasuki.handoff.v1.HandoffDeskService.CreateQueue:input_type -> tasuki.handoff.v1.CreateQueueRequest
+	39, // 63: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:input_type -> tasuki.handoff.v1.ReconcileHandoffsRequest
+	1,  // 64: tasuki.handoff.v1.HandoffDeskService.ListHandoffs:output_type -> tasuki.handoff.v1.ListHandoffsResponse
+	3,  // 65: tasuki.handoff.v1.HandoffDeskService.GetHandoff:output_type -> tasuki.handoff.v1.GetHandoffResponse
+	44, // 66: tasuki.handoff.v1.HandoffDeskService.AssignHandoff:output_type -> tasuki.handoff.v1.Handoff
+	44, // 67: tasuki.handoff.v1.HandoffDeskService.AcceptHandoff:output_type -> tasuki.handoff.v1.Handoff
+	44, // 68: tasuki.handoff.v1.HandoffDeskService.RejectHandoff:output_type -> tasuki.handoff.v1.Handoff
+	7,  // 69: tasuki.handoff.v1.HandoffDeskService.BatchAssignHandoffs:output_type -> tasuki.handoff.v1.BatchAssignHandoffsResponse
+	9,  // 70: tasuki.handoff.v1.HandoffDeskService.BatchAcceptHandoffs:output_type -> tasuki.handoff.v1.BatchAcceptHandoffsResponse
+	11, // 71: tasuki.handoff.v1.HandoffDeskService.BatchRejectHandoffs:output_type -> tasuki.handoff.v1.BatchRejectHandoffsResponse
+	44, // 72: tasuki.handoff.v1.HandoffDeskService.ReturnHandoff:output_type -> tasuki.handoff.v1.Handoff
+	44, // 73: tasuki.handoff.v1.HandoffDeskService.ResubmitHandoff:output_type -> tasuki.handoff.v1.Handoff
+	44, // 74: tasuki.handoff.v1.HandoffDeskService.RecallHandoff:output_type -> tasuki.handoff.v1.Handoff
+	44, // 75: tasuki.handoff.v1.HandoffDeskService.FulfilHandoff:output_type -> tasuki.handoff.v1.Handoff
+	19, // 76: tasuki.handoff.v1.HandoffDeskService.WatchHandoffs:output_type -> tasuki.handoff.v1.WatchHandoffsResponse
+	21, // 77: tasuki.handoff.v1.HandoffDeskService.ListReasons:output_type -> tasuki.handoff.v1.ListReasonsResponse
+	51, // 78: tasuki.handoff.v1.HandoffDeskService.CreateReason:output_type -> tasuki.handoff.v1.Reason
+	51, // 79: tasuki.handoff.v1.HandoffDeskService.UpdateReason:output_type -> tasuki.handoff.v1.Reason
+	25, // 80: tasuki.handoff.v1.HandoffDeskService.ListGaps:output_type -> tasuki.handoff.v1.ListGapsResponse
+	52, // 81: tasuki.handoff.v1.HandoffDeskService.CloseGap:output_type -> tasuki.handoff.v1.Gap
+	28, // 82: tasuki.handoff.v1.HandoffDeskService.ListPolicies:output_type -> tasuki.handoff.v1.ListPoliciesResponse
+	53, // 83: tasuki.handoff.v1.HandoffDeskService.GetPolicy:output_type -> tasuki.handoff.v1.Policy
+	53, // 84: tasuki.handoff.v1.HandoffDeskService.UpdatePolicy:output_type -> tasuki.handoff.v1.Policy
+	32, // 85: tasuki.handoff.v1.HandoffDeskService.ListCalendars:output_type -> tasuki.handoff.v1.ListCalendarsResponse
+	54, // 86: tasuki.handoff.v1.HandoffDeskService.GetCalendar:output_type -> tasuki.handoff.v1.Calendar
+	54, // 87: tasuki.handoff.v1.HandoffDeskService.CreateCalendar:output_type -> tasuki.handoff.v1.Calendar
+	54, // 88: tasuki.handoff.v1.HandoffDeskService.UpdateCalendar:output_type -> tasuki.handoff.v1.Calendar
+	37, // 89: tasuki.handoff.v1.HandoffDeskService.ListQueues:output_type -> tasuki.handoff.v1.ListQueuesResponse
+	55, // 90: tasuki.handoff.v1.HandoffDeskService.CreateQueue:output_type -> tasuki.handoff.v1.Queue
+	40, // 91: tasuki.handoff.v1.HandoffDeskService.ReconcileHandoffs:output_type -> tasuki.handoff.v1.ReconcileHandoffsResponse
+	64, // [64:92] is the sub-list for method output_type
+	36, // [36:64] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_handoff_v1_desk_service_proto_init() }
@@ -2403,13 +2808,17 @@ func file_tasuki_handoff_v1_desk_service_proto_init() {
 	}
 	file_tasuki_handoff_v1_handoff_proto_init()
 	file_tasuki_handoff_v1_settings_proto_init()
+	file_tasuki_handoff_v1_desk_service_proto_msgTypes[12].OneofWrappers = []any{
+		(*HandoffOutcome_Handoff)(nil),
+		(*HandoffOutcome_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_handoff_v1_desk_service_proto_rawDesc), len(file_tasuki_handoff_v1_desk_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

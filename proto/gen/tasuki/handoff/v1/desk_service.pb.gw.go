@@ -244,6 +244,87 @@ func local_request_HandoffDeskService_RejectHandoff_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
+func request_HandoffDeskService_BatchAssignHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, client HandoffDeskServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchAssignHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.BatchAssignHandoffs(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_HandoffDeskService_BatchAssignHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, server HandoffDeskServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchAssignHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.BatchAssignHandoffs(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_HandoffDeskService_BatchAcceptHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, client HandoffDeskServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchAcceptHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.BatchAcceptHandoffs(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_HandoffDeskService_BatchAcceptHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, server HandoffDeskServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchAcceptHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.BatchAcceptHandoffs(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_HandoffDeskService_BatchRejectHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, client HandoffDeskServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchRejectHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.BatchRejectHandoffs(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_HandoffDeskService_BatchRejectHandoffs_0(ctx context.Context, marshaler runtime.Marshaler, server HandoffDeskServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq BatchRejectHandoffsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.BatchRejectHandoffs(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_HandoffDeskService_ReturnHandoff_0(ctx context.Context, marshaler runtime.Marshaler, client HandoffDeskServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq ReturnHandoffRequest
@@ -1137,6 +1218,66 @@ func RegisterHandoffDeskServiceHandlerServer(ctx context.Context, mux *runtime.S
 		}
 		forward_HandoffDeskService_RejectHandoff_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchAssignHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchAssignHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchAssign"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_HandoffDeskService_BatchAssignHandoffs_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchAssignHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchAcceptHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchAcceptHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchAccept"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_HandoffDeskService_BatchAcceptHandoffs_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchAcceptHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchRejectHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchRejectHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchReject"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_HandoffDeskService_BatchRejectHandoffs_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchRejectHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_HandoffDeskService_ReturnHandoff_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1649,6 +1790,57 @@ func RegisterHandoffDeskServiceHandlerClient(ctx context.Context, mux *runtime.S
 		}
 		forward_HandoffDeskService_RejectHandoff_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchAssignHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchAssignHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchAssign"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_HandoffDeskService_BatchAssignHandoffs_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchAssignHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchAcceptHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchAcceptHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchAccept"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_HandoffDeskService_BatchAcceptHandoffs_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchAcceptHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_HandoffDeskService_BatchRejectHandoffs_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/tasuki.handoff.v1.HandoffDeskService/BatchRejectHandoffs", runtime.WithHTTPPathPattern("/v1/handoffs:batchReject"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_HandoffDeskService_BatchRejectHandoffs_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_HandoffDeskService_BatchRejectHandoffs_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_HandoffDeskService_ReturnHandoff_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1993,57 +2185,63 @@ func RegisterHandoffDeskServiceHandlerClient(ctx context.Context, mux *runtime.S
 }
 
 var (
-	pattern_HandoffDeskService_ListHandoffs_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, ""))
-	pattern_HandoffDeskService_GetHandoff_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, ""))
-	pattern_HandoffDeskService_AssignHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "assign"))
-	pattern_HandoffDeskService_AcceptHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "accept"))
-	pattern_HandoffDeskService_RejectHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "reject"))
-	pattern_HandoffDeskService_ReturnHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "return"))
-	pattern_HandoffDeskService_ResubmitHandoff_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "resubmit"))
-	pattern_HandoffDeskService_RecallHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "recall"))
-	pattern_HandoffDeskService_FulfilHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "fulfil"))
-	pattern_HandoffDeskService_WatchHandoffs_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "watch"))
-	pattern_HandoffDeskService_ListReasons_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-reasons"}, ""))
-	pattern_HandoffDeskService_CreateReason_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-reasons"}, ""))
-	pattern_HandoffDeskService_UpdateReason_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "handoff-reasons", "kind", "code"}, ""))
-	pattern_HandoffDeskService_ListGaps_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "handoffs", "id", "gaps"}, ""))
-	pattern_HandoffDeskService_CloseGap_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "handoffs", "id", "gaps"}, "close"))
-	pattern_HandoffDeskService_ListPolicies_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-policies"}, ""))
-	pattern_HandoffDeskService_GetPolicy_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-policies", "code"}, ""))
-	pattern_HandoffDeskService_UpdatePolicy_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-policies", "policy.code"}, ""))
-	pattern_HandoffDeskService_ListCalendars_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-calendars"}, ""))
-	pattern_HandoffDeskService_GetCalendar_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-calendars", "name"}, ""))
-	pattern_HandoffDeskService_CreateCalendar_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-calendars"}, ""))
-	pattern_HandoffDeskService_UpdateCalendar_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-calendars", "calendar.name"}, ""))
-	pattern_HandoffDeskService_ListQueues_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-queues"}, ""))
-	pattern_HandoffDeskService_CreateQueue_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-queues"}, ""))
-	pattern_HandoffDeskService_ReconcileHandoffs_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "reconcile"))
+	pattern_HandoffDeskService_ListHandoffs_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, ""))
+	pattern_HandoffDeskService_GetHandoff_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, ""))
+	pattern_HandoffDeskService_AssignHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "assign"))
+	pattern_HandoffDeskService_AcceptHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "accept"))
+	pattern_HandoffDeskService_RejectHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "reject"))
+	pattern_HandoffDeskService_BatchAssignHandoffs_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "batchAssign"))
+	pattern_HandoffDeskService_BatchAcceptHandoffs_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "batchAccept"))
+	pattern_HandoffDeskService_BatchRejectHandoffs_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "batchReject"))
+	pattern_HandoffDeskService_ReturnHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "return"))
+	pattern_HandoffDeskService_ResubmitHandoff_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "resubmit"))
+	pattern_HandoffDeskService_RecallHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "recall"))
+	pattern_HandoffDeskService_FulfilHandoff_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoffs", "id"}, "fulfil"))
+	pattern_HandoffDeskService_WatchHandoffs_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "watch"))
+	pattern_HandoffDeskService_ListReasons_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-reasons"}, ""))
+	pattern_HandoffDeskService_CreateReason_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-reasons"}, ""))
+	pattern_HandoffDeskService_UpdateReason_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "handoff-reasons", "kind", "code"}, ""))
+	pattern_HandoffDeskService_ListGaps_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "handoffs", "id", "gaps"}, ""))
+	pattern_HandoffDeskService_CloseGap_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "handoffs", "id", "gaps"}, "close"))
+	pattern_HandoffDeskService_ListPolicies_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-policies"}, ""))
+	pattern_HandoffDeskService_GetPolicy_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-policies", "code"}, ""))
+	pattern_HandoffDeskService_UpdatePolicy_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-policies", "policy.code"}, ""))
+	pattern_HandoffDeskService_ListCalendars_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-calendars"}, ""))
+	pattern_HandoffDeskService_GetCalendar_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-calendars", "name"}, ""))
+	pattern_HandoffDeskService_CreateCalendar_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-calendars"}, ""))
+	pattern_HandoffDeskService_UpdateCalendar_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "handoff-calendars", "calendar.name"}, ""))
+	pattern_HandoffDeskService_ListQueues_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-queues"}, ""))
+	pattern_HandoffDeskService_CreateQueue_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoff-queues"}, ""))
+	pattern_HandoffDeskService_ReconcileHandoffs_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "handoffs"}, "reconcile"))
 )
 
 var (
-	forward_HandoffDeskService_ListHandoffs_0      = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_GetHandoff_0        = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_AssignHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_AcceptHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_RejectHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ReturnHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ResubmitHandoff_0   = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_RecallHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_FulfilHandoff_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_WatchHandoffs_0     = runtime.ForwardResponseStream
-	forward_HandoffDeskService_ListReasons_0       = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_CreateReason_0      = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_UpdateReason_0      = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ListGaps_0          = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_CloseGap_0          = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ListPolicies_0      = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_GetPolicy_0         = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_UpdatePolicy_0      = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ListCalendars_0     = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_GetCalendar_0       = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_CreateCalendar_0    = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_UpdateCalendar_0    = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ListQueues_0        = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_CreateQueue_0       = runtime.ForwardResponseMessage
-	forward_HandoffDeskService_ReconcileHandoffs_0 = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ListHandoffs_0        = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_GetHandoff_0          = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_AssignHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_AcceptHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_RejectHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_BatchAssignHandoffs_0 = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_BatchAcceptHandoffs_0 = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_BatchRejectHandoffs_0 = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ReturnHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ResubmitHandoff_0     = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_RecallHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_FulfilHandoff_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_WatchHandoffs_0       = runtime.ForwardResponseStream
+	forward_HandoffDeskService_ListReasons_0         = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_CreateReason_0        = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_UpdateReason_0        = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ListGaps_0            = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_CloseGap_0            = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ListPolicies_0        = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_GetPolicy_0           = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_UpdatePolicy_0        = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ListCalendars_0       = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_GetCalendar_0         = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_CreateCalendar_0      = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_UpdateCalendar_0      = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ListQueues_0          = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_CreateQueue_0         = runtime.ForwardResponseMessage
+	forward_HandoffDeskService_ReconcileHandoffs_0   = runtime.ForwardResponseMessage
 )

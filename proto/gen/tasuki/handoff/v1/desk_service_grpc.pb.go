@@ -21,31 +21,34 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	HandoffDeskService_ListHandoffs_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/ListHandoffs"
-	HandoffDeskService_GetHandoff_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/GetHandoff"
-	HandoffDeskService_AssignHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/AssignHandoff"
-	HandoffDeskService_AcceptHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/AcceptHandoff"
-	HandoffDeskService_RejectHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/RejectHandoff"
-	HandoffDeskService_ReturnHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ReturnHandoff"
-	HandoffDeskService_ResubmitHandoff_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/ResubmitHandoff"
-	HandoffDeskService_RecallHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/RecallHandoff"
-	HandoffDeskService_FulfilHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/FulfilHandoff"
-	HandoffDeskService_WatchHandoffs_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/WatchHandoffs"
-	HandoffDeskService_ListReasons_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/ListReasons"
-	HandoffDeskService_CreateReason_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/CreateReason"
-	HandoffDeskService_UpdateReason_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdateReason"
-	HandoffDeskService_ListGaps_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/ListGaps"
-	HandoffDeskService_CloseGap_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/CloseGap"
-	HandoffDeskService_ListPolicies_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/ListPolicies"
-	HandoffDeskService_GetPolicy_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/GetPolicy"
-	HandoffDeskService_UpdatePolicy_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdatePolicy"
-	HandoffDeskService_ListCalendars_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ListCalendars"
-	HandoffDeskService_GetCalendar_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/GetCalendar"
-	HandoffDeskService_CreateCalendar_FullMethodName    = "/tasuki.handoff.v1.HandoffDeskService/CreateCalendar"
-	HandoffDeskService_UpdateCalendar_FullMethodName    = "/tasuki.handoff.v1.HandoffDeskService/UpdateCalendar"
-	HandoffDeskService_ListQueues_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/ListQueues"
-	HandoffDeskService_CreateQueue_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/CreateQueue"
-	HandoffDeskService_ReconcileHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/ReconcileHandoffs"
+	HandoffDeskService_ListHandoffs_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/ListHandoffs"
+	HandoffDeskService_GetHandoff_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/GetHandoff"
+	HandoffDeskService_AssignHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/AssignHandoff"
+	HandoffDeskService_AcceptHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/AcceptHandoff"
+	HandoffDeskService_RejectHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/RejectHandoff"
+	HandoffDeskService_BatchAssignHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/BatchAssignHandoffs"
+	HandoffDeskService_BatchAcceptHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/BatchAcceptHandoffs"
+	HandoffDeskService_BatchRejectHandoffs_FullMethodName = "/tasuki.handoff.v1.HandoffDeskService/BatchRejectHandoffs"
+	HandoffDeskService_ReturnHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/ReturnHandoff"
+	HandoffDeskService_ResubmitHandoff_FullMethodName     = "/tasuki.handoff.v1.HandoffDeskService/ResubmitHandoff"
+	HandoffDeskService_RecallHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/RecallHandoff"
+	HandoffDeskService_FulfilHandoff_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/FulfilHandoff"
+	HandoffDeskService_WatchHandoffs_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/WatchHandoffs"
+	HandoffDeskService_ListReasons_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/ListReasons"
+	HandoffDeskService_CreateReason_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/CreateReason"
+	HandoffDeskService_UpdateReason_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/UpdateReason"
+	HandoffDeskService_ListGaps_FullMethodName            = "/tasuki.handoff.v1.HandoffDeskService/ListGaps"
+	HandoffDeskService_CloseGap_FullMethodName            = "/tasuki.handoff.v1.HandoffDeskService/CloseGap"
+	HandoffDeskService_ListPolicies_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/ListPolicies"
+	HandoffDeskService_GetPolicy_FullMethodName           = "/tasuki.handoff.v1.HandoffDeskService/GetPolicy"
+	HandoffDeskService_UpdatePolicy_FullMethodName        = "/tasuki.handoff.v1.HandoffDeskService/UpdatePolicy"
+	HandoffDeskService_ListCalendars_FullMethodName       = "/tasuki.handoff.v1.HandoffDeskService/ListCalendars"
+	HandoffDeskService_GetCalendar_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/GetCalendar"
+	HandoffDeskService_CreateCalendar_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/CreateCalendar"
+	HandoffDeskService_UpdateCalendar_FullMethodName      = "/tasuki.handoff.v1.HandoffDeskService/UpdateCalendar"
+	HandoffDeskService_ListQueues_FullMethodName          = "/tasuki.handoff.v1.HandoffDeskService/ListQueues"
+	HandoffDeskService_CreateQueue_FullMethodName         = "/tasuki.handoff.v1.HandoffDeskService/CreateQueue"
+	HandoffDeskService_ReconcileHandoffs_FullMethodName   = "/tasuki.handoff.v1.HandoffDeskService/ReconcileHandoffs"
 )
 
 // HandoffDeskServiceClient is the client API for HandoffDeskService service.
@@ -65,6 +68,15 @@ type HandoffDeskServiceClient interface {
 	AcceptHandoff(ctx context.Context, in *AcceptHandoffRequest, opts ...grpc.CallOption) (*Handoff, error)
 	// Refuses a handoff of the inbox with a reason. Not possible for CLOSED_WON, which can be returned.
 	RejectHandoff(ctx context.Context, in *RejectHandoffRequest, opts ...grpc.CallOption) (*Handoff, error)
+	// Puts several handoffs into somebody's hands, as AssignHandoff does each, in one transaction. One that cannot be does not
+	// hold up the others: the answer has an outcome for each. What is answered under an idempotency key is kept with its outcomes.
+	BatchAssignHandoffs(ctx context.Context, in *BatchAssignHandoffsRequest, opts ...grpc.CallOption) (*BatchAssignHandoffsResponse, error)
+	// Accepts several handoffs, as AcceptHandoff does each, in one transaction. One that cannot be accepted does not hold up the
+	// others: the answer has an outcome for each.
+	BatchAcceptHandoffs(ctx context.Context, in *BatchAcceptHandoffsRequest, opts ...grpc.CallOption) (*BatchAcceptHandoffsResponse, error)
+	// Refuses several handoffs, as RejectHandoff does each, in one transaction. One that cannot be refused does not hold up the
+	// others: the answer has an outcome for each.
+	BatchRejectHandoffs(ctx context.Context, in *BatchRejectHandoffsRequest, opts ...grpc.CallOption) (*BatchRejectHandoffsResponse, error)
 	// Sends a handoff of the inbox back to be completed, naming what is missing.
 	ReturnHandoff(ctx context.Context, in *ReturnHandoffRequest, opts ...grpc.CallOption) (*Handoff, error)
 	// Offers a returned or expired handoff of the outbox again, completed.
@@ -163,6 +175,36 @@ func (c *handoffDeskServiceClient) RejectHandoff(ctx context.Context, in *Reject
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Handoff)
 	err := c.cc.Invoke(ctx, HandoffDeskService_RejectHandoff_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) BatchAssignHandoffs(ctx context.Context, in *BatchAssignHandoffsRequest, opts ...grpc.CallOption) (*BatchAssignHandoffsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchAssignHandoffsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_BatchAssignHandoffs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) BatchAcceptHandoffs(ctx context.Context, in *BatchAcceptHandoffsRequest, opts ...grpc.CallOption) (*BatchAcceptHandoffsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchAcceptHandoffsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_BatchAcceptHandoffs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *handoffDeskServiceClient) BatchRejectHandoffs(ctx context.Context, in *BatchRejectHandoffsRequest, opts ...grpc.CallOption) (*BatchRejectHandoffsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchRejectHandoffsResponse)
+	err := c.cc.Invoke(ctx, HandoffDeskService_BatchRejectHandoffs_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -395,6 +437,15 @@ type HandoffDeskServiceServer interface {
 	AcceptHandoff(context.Context, *AcceptHandoffRequest) (*Handoff, error)
 	// Refuses a handoff of the inbox with a reason. Not possible for CLOSED_WON, which can be returned.
 	RejectHandoff(context.Context, *RejectHandoffRequest) (*Handoff, error)
+	// Puts several handoffs into somebody's hands, as AssignHandoff does each, in one transaction. One that cannot be does not
+	// hold up the others: the answer has an outcome for each. What is answered under an idempotency key is kept with its outcomes.
+	BatchAssignHandoffs(context.Context, *BatchAssignHandoffsRequest) (*BatchAssignHandoffsResponse, error)
+	// Accepts several handoffs, as AcceptHandoff does each, in one transaction. One that cannot be accepted does not hold up the
+	// others: the answer has an outcome for each.
+	BatchAcceptHandoffs(context.Context, *BatchAcceptHandoffsRequest) (*BatchAcceptHandoffsResponse, error)
+	// Refuses several handoffs, as RejectHandoff does each, in one transaction. One that cannot be refused does not hold up the
+	// others: the answer has an outcome for each.
+	BatchRejectHandoffs(context.Context, *BatchRejectHandoffsRequest) (*BatchRejectHandoffsResponse, error)
 	// Sends a handoff of the inbox back to be completed, naming what is missing.
 	ReturnHandoff(context.Context, *ReturnHandoffRequest) (*Handoff, error)
 	// Offers a returned or expired handoff of the outbox again, completed.
@@ -463,6 +514,15 @@ func (UnimplementedHandoffDeskServiceServer) AcceptHandoff(context.Context, *Acc
 }
 func (UnimplementedHandoffDeskServiceServer) RejectHandoff(context.Context, *RejectHandoffRequest) (*Handoff, error) {
 	return nil, status.Error(codes.Unimplemented, "method RejectHandoff not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) BatchAssignHandoffs(context.Context, *BatchAssignHandoffsRequest) (*BatchAssignHandoffsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchAssignHandoffs not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) BatchAcceptHandoffs(context.Context, *BatchAcceptHandoffsRequest) (*BatchAcceptHandoffsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchAcceptHandoffs not implemented")
+}
+func (UnimplementedHandoffDeskServiceServer) BatchRejectHandoffs(context.Context, *BatchRejectHandoffsRequest) (*BatchRejectHandoffsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchRejectHandoffs not implemented")
 }
 func (UnimplementedHandoffDeskServiceServer) ReturnHandoff(context.Context, *ReturnHandoffRequest) (*Handoff, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReturnHandoff not implemented")
@@ -631,6 +691,60 @@ func _HandoffDeskService_RejectHandoff_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HandoffDeskServiceServer).RejectHandoff(ctx, req.(*RejectHandoffRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_BatchAssignHandoffs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchAssignHandoffsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).BatchAssignHandoffs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_BatchAssignHandoffs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).BatchAssignHandoffs(ctx, req.(*BatchAssignHandoffsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_BatchAcceptHandoffs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchAcceptHandoffsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).BatchAcceptHandoffs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_BatchAcceptHandoffs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).BatchAcceptHandoffs(ctx, req.(*BatchAcceptHandoffsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HandoffDeskService_BatchRejectHandoffs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchRejectHandoffsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HandoffDeskServiceServer).BatchRejectHandoffs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HandoffDeskService_BatchRejectHandoffs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HandoffDeskServiceServer).BatchRejectHandoffs(ctx, req.(*BatchRejectHandoffsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1014,6 +1128,18 @@ var HandoffDeskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RejectHandoff",
 			Handler:    _HandoffDeskService_RejectHandoff_Handler,
+		},
+		{
+			MethodName: "BatchAssignHandoffs",
+			Handler:    _HandoffDeskService_BatchAssignHandoffs_Handler,
+		},
+		{
+			MethodName: "BatchAcceptHandoffs",
+			Handler:    _HandoffDeskService_BatchAcceptHandoffs_Handler,
+		},
+		{
+			MethodName: "BatchRejectHandoffs",
+			Handler:    _HandoffDeskService_BatchRejectHandoffs_Handler,
 		},
 		{
 			MethodName: "ReturnHandoff",

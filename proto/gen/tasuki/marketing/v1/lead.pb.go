@@ -22,6 +22,7 @@ import (
 	v11 "github.com/tasuki-project/tasuki/proto/gen/tasuki/handoff/v1"
 	v1 "github.com/tasuki-project/tasuki/proto/gen/tasuki/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -1517,6 +1518,185 @@ func (x *QualifyLeadRequest) GetNote() string {
 	return ""
 }
 
+// Qualifies several leads by hand.
+type BatchQualifyLeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked of each, at the most 200, each lead once.
+	Requests      []*QualifyLeadRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchQualifyLeadsRequest) Reset() {
+	*x = BatchQualifyLeadsRequest{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchQualifyLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchQualifyLeadsRequest) ProtoMessage() {}
+
+func (x *BatchQualifyLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchQualifyLeadsRequest.ProtoReflect.Descriptor instead.
+func (*BatchQualifyLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BatchQualifyLeadsRequest) GetRequests() []*QualifyLeadRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+// What became of several leads that were to be qualified.
+type BatchQualifyLeadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One outcome for each request, in their order.
+	Outcomes      []*LeadOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchQualifyLeadsResponse) Reset() {
+	*x = BatchQualifyLeadsResponse{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchQualifyLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchQualifyLeadsResponse) ProtoMessage() {}
+
+func (x *BatchQualifyLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchQualifyLeadsResponse.ProtoReflect.Descriptor instead.
+func (*BatchQualifyLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchQualifyLeadsResponse) GetOutcomes() []*LeadOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// What became of one of several leads.
+type LeadOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Either it was done, or it was not.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*LeadOutcome_Lead
+	//	*LeadOutcome_Error
+	Outcome       isLeadOutcome_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeadOutcome) Reset() {
+	*x = LeadOutcome{}
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeadOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeadOutcome) ProtoMessage() {}
+
+func (x *LeadOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeadOutcome.ProtoReflect.Descriptor instead.
+func (*LeadOutcome) Descriptor() ([]byte, []int) {
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LeadOutcome) GetOutcome() isLeadOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *LeadOutcome) GetLead() *Lead {
+	if x != nil {
+		if x, ok := x.Outcome.(*LeadOutcome_Lead); ok {
+			return x.Lead
+		}
+	}
+	return nil
+}
+
+func (x *LeadOutcome) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Outcome.(*LeadOutcome_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isLeadOutcome_Outcome interface {
+	isLeadOutcome_Outcome()
+}
+
+type LeadOutcome_Lead struct {
+	// The lead as it is now.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3,oneof"`
+}
+
+type LeadOutcome_Error struct {
+	// Why it was not done: the error that the command for one lead would have answered.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*LeadOutcome_Lead) isLeadOutcome_Outcome() {}
+
+func (*LeadOutcome_Error) isLeadOutcome_Outcome() {}
+
 // Puts a lead away.
 type DisqualifyLeadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1534,7 +1714,7 @@ type DisqualifyLeadRequest struct {
 
 func (x *DisqualifyLeadRequest) Reset() {
 	*x = DisqualifyLeadRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1726,7 @@ func (x *DisqualifyLeadRequest) String() string {
 func (*DisqualifyLeadRequest) ProtoMessage() {}
 
 func (x *DisqualifyLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[13]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1739,7 @@ func (x *DisqualifyLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisqualifyLeadRequest.ProtoReflect.Descriptor instead.
 func (*DisqualifyLeadRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{13}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DisqualifyLeadRequest) GetId() string {
@@ -1605,7 +1785,7 @@ type ListLeadTransitionsRequest struct {
 
 func (x *ListLeadTransitionsRequest) Reset() {
 	*x = ListLeadTransitionsRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1797,7 @@ func (x *ListLeadTransitionsRequest) String() string {
 func (*ListLeadTransitionsRequest) ProtoMessage() {}
 
 func (x *ListLeadTransitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[14]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1810,7 @@ func (x *ListLeadTransitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTransitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadTransitionsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{14}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListLeadTransitionsRequest) GetId() string {
@@ -1667,7 +1847,7 @@ type ListLeadTransitionsResponse struct {
 
 func (x *ListLeadTransitionsResponse) Reset() {
 	*x = ListLeadTransitionsResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1859,7 @@ func (x *ListLeadTransitionsResponse) String() string {
 func (*ListLeadTransitionsResponse) ProtoMessage() {}
 
 func (x *ListLeadTransitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[15]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1872,7 @@ func (x *ListLeadTransitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTransitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadTransitionsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{15}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListLeadTransitionsResponse) GetTransitions() []*v1.Transition {
@@ -1724,7 +1904,7 @@ type ListLeadTouchesRequest struct {
 
 func (x *ListLeadTouchesRequest) Reset() {
 	*x = ListLeadTouchesRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1916,7 @@ func (x *ListLeadTouchesRequest) String() string {
 func (*ListLeadTouchesRequest) ProtoMessage() {}
 
 func (x *ListLeadTouchesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[16]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1929,7 @@ func (x *ListLeadTouchesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTouchesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadTouchesRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{16}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListLeadTouchesRequest) GetId() string {
@@ -1786,7 +1966,7 @@ type ListLeadTouchesResponse struct {
 
 func (x *ListLeadTouchesResponse) Reset() {
 	*x = ListLeadTouchesResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1978,7 @@ func (x *ListLeadTouchesResponse) String() string {
 func (*ListLeadTouchesResponse) ProtoMessage() {}
 
 func (x *ListLeadTouchesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[17]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1991,7 @@ func (x *ListLeadTouchesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadTouchesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadTouchesResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{17}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListLeadTouchesResponse) GetTouches() []*v1.Touch {
@@ -1843,7 +2023,7 @@ type ListLeadCustomerSignalsRequest struct {
 
 func (x *ListLeadCustomerSignalsRequest) Reset() {
 	*x = ListLeadCustomerSignalsRequest{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2035,7 @@ func (x *ListLeadCustomerSignalsRequest) String() string {
 func (*ListLeadCustomerSignalsRequest) ProtoMessage() {}
 
 func (x *ListLeadCustomerSignalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[18]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2048,7 @@ func (x *ListLeadCustomerSignalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadCustomerSignalsRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadCustomerSignalsRequest) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{18}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListLeadCustomerSignalsRequest) GetId() string {
@@ -1905,7 +2085,7 @@ type ListLeadCustomerSignalsResponse struct {
 
 func (x *ListLeadCustomerSignalsResponse) Reset() {
 	*x = ListLeadCustomerSignalsResponse{}
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2097,7 @@ func (x *ListLeadCustomerSignalsResponse) String() string {
 func (*ListLeadCustomerSignalsResponse) ProtoMessage() {}
 
 func (x *ListLeadCustomerSignalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[19]
+	mi := &file_tasuki_marketing_v1_lead_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2110,7 @@ func (x *ListLeadCustomerSignalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadCustomerSignalsResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadCustomerSignalsResponse) Descriptor() ([]byte, []int) {
-	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{19}
+	return file_tasuki_marketing_v1_lead_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListLeadCustomerSignalsResponse) GetSignals() []*CustomerSignal {
@@ -1951,7 +2131,7 @@ var File_tasuki_marketing_v1_lead_proto protoreflect.FileDescriptor
 
 const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x1etasuki/marketing/v1/lead.proto\x12\x13tasuki.marketing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a#tasuki/marketing/v1/exclusion.proto\x1a\x19tasuki/type/v1/type.proto\"\xe5\n" +
+	"\x1etasuki/marketing/v1/lead.proto\x12\x13tasuki.marketing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1dtasuki/access/v1/access.proto\x1a\x1ftasuki/handoff/v1/payload.proto\x1a#tasuki/marketing/v1/exclusion.proto\x1a\x19tasuki/type/v1/type.proto\"\xe5\n" +
 	"\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
@@ -2116,7 +2296,15 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x128\n" +
 	"\x06reason\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{1,49})?$R\x06reason\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xa9\x01\n" +
+	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"l\n" +
+	"\x18BatchQualifyLeadsRequest\x12P\n" +
+	"\brequests\x18\x01 \x03(\v2'.tasuki.marketing.v1.QualifyLeadRequestB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\brequests\"Y\n" +
+	"\x19BatchQualifyLeadsResponse\x12<\n" +
+	"\boutcomes\x18\x01 \x03(\v2 .tasuki.marketing.v1.LeadOutcomeR\boutcomes\"|\n" +
+	"\vLeadOutcome\x12/\n" +
+	"\x04lead\x18\x01 \x01(\v2\x19.tasuki.marketing.v1.LeadH\x00R\x04lead\x12*\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\x10\n" +
+	"\aoutcome\x12\x05\xbaH\x02\b\x01\"\xa9\x01\n" +
 	"\x15DisqualifyLeadRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x128\n" +
@@ -2145,7 +2333,7 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x88\x01\n" +
 	"\x1fListLeadCustomerSignalsResponse\x12=\n" +
 	"\asignals\x18\x01 \x03(\v2#.tasuki.marketing.v1.CustomerSignalR\asignals\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc0\v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xde\f\n" +
 	"\vLeadService\x12m\n" +
 	"\vCaptureLead\x12'.tasuki.marketing.v1.CaptureLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"\x1a\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/leads\x12g\n" +
 	"\aGetLead\x12#.tasuki.marketing.v1.GetLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"\x1c\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/leads/{id}\x12s\n" +
@@ -2155,7 +2343,8 @@ const file_tasuki_marketing_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"ScreenLead\x12&.tasuki.marketing.v1.ScreenLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"&\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/leads/{id}:screen\x12\x86\x01\n" +
 	"\x11OverturnExclusion\x12-.tasuki.marketing.v1.OverturnExclusionRequest\x1a\x19.tasuki.marketing.v1.Lead\"'\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/leads/{id}:include\x12z\n" +
-	"\vQualifyLead\x12'.tasuki.marketing.v1.QualifyLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"'\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/leads/{id}:qualify\x12\x83\x01\n" +
+	"\vQualifyLead\x12'.tasuki.marketing.v1.QualifyLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"'\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/leads/{id}:qualify\x12\x9b\x01\n" +
+	"\x11BatchQualifyLeads\x12-.tasuki.marketing.v1.BatchQualifyLeadsRequest\x1a..tasuki.marketing.v1.BatchQualifyLeadsResponse\"'\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/leads:batchQualify\x12\x83\x01\n" +
 	"\x0eDisqualifyLead\x12*.tasuki.marketing.v1.DisqualifyLeadRequest\x1a\x19.tasuki.marketing.v1.Lead\"*\xaa\xbb\x18\x02\b\x04\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/leads/{id}:disqualify\x12\xa2\x01\n" +
 	"\x13ListLeadTransitions\x12/.tasuki.marketing.v1.ListLeadTransitionsRequest\x1a0.tasuki.marketing.v1.ListLeadTransitionsResponse\"(\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/leads/{id}/transitions\x12\x92\x01\n" +
 	"\x0fListLeadTouches\x12+.tasuki.marketing.v1.ListLeadTouchesRequest\x1a,.tasuki.marketing.v1.ListLeadTouchesResponse\"$\xaa\xbb\x18\x02\b\x02\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/leads/{id}/touches\x12\xb3\x01\n" +
@@ -2174,7 +2363,7 @@ func file_tasuki_marketing_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_tasuki_marketing_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tasuki_marketing_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tasuki_marketing_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tasuki_marketing_v1_lead_proto_goTypes = []any{
 	(Lead_State)(0),                         // 0: tasuki.marketing.v1.Lead.State
 	(CustomerSignal_Kind)(0),                // 1: tasuki.marketing.v1.CustomerSignal.Kind
@@ -2191,85 +2380,95 @@ var file_tasuki_marketing_v1_lead_proto_goTypes = []any{
 	(*ScreenLeadRequest)(nil),               // 12: tasuki.marketing.v1.ScreenLeadRequest
 	(*OverturnExclusionRequest)(nil),        // 13: tasuki.marketing.v1.OverturnExclusionRequest
 	(*QualifyLeadRequest)(nil),              // 14: tasuki.marketing.v1.QualifyLeadRequest
-	(*DisqualifyLeadRequest)(nil),           // 15: tasuki.marketing.v1.DisqualifyLeadRequest
-	(*ListLeadTransitionsRequest)(nil),      // 16: tasuki.marketing.v1.ListLeadTransitionsRequest
-	(*ListLeadTransitionsResponse)(nil),     // 17: tasuki.marketing.v1.ListLeadTransitionsResponse
-	(*ListLeadTouchesRequest)(nil),          // 18: tasuki.marketing.v1.ListLeadTouchesRequest
-	(*ListLeadTouchesResponse)(nil),         // 19: tasuki.marketing.v1.ListLeadTouchesResponse
-	(*ListLeadCustomerSignalsRequest)(nil),  // 20: tasuki.marketing.v1.ListLeadCustomerSignalsRequest
-	(*ListLeadCustomerSignalsResponse)(nil), // 21: tasuki.marketing.v1.ListLeadCustomerSignalsResponse
-	(*v1.Person)(nil),                       // 22: tasuki.type.v1.Person
-	(*v1.Company)(nil),                      // 23: tasuki.type.v1.Company
-	(*v1.Touch)(nil),                        // 24: tasuki.type.v1.Touch
-	(*v11.LeadScore)(nil),                   // 25: tasuki.handoff.v1.LeadScore
-	(*v11.Consent)(nil),                     // 26: tasuki.handoff.v1.Consent
-	(*timestamppb.Timestamp)(nil),           // 27: google.protobuf.Timestamp
-	(ExclusionRule_Kind)(0),                 // 28: tasuki.marketing.v1.ExclusionRule.Kind
-	(*fieldmaskpb.FieldMask)(nil),           // 29: google.protobuf.FieldMask
-	(*v1.Transition)(nil),                   // 30: tasuki.type.v1.Transition
+	(*BatchQualifyLeadsRequest)(nil),        // 15: tasuki.marketing.v1.BatchQualifyLeadsRequest
+	(*BatchQualifyLeadsResponse)(nil),       // 16: tasuki.marketing.v1.BatchQualifyLeadsResponse
+	(*LeadOutcome)(nil),                     // 17: tasuki.marketing.v1.LeadOutcome
+	(*DisqualifyLeadRequest)(nil),           // 18: tasuki.marketing.v1.DisqualifyLeadRequest
+	(*ListLeadTransitionsRequest)(nil),      // 19: tasuki.marketing.v1.ListLeadTransitionsRequest
+	(*ListLeadTransitionsResponse)(nil),     // 20: tasuki.marketing.v1.ListLeadTransitionsResponse
+	(*ListLeadTouchesRequest)(nil),          // 21: tasuki.marketing.v1.ListLeadTouchesRequest
+	(*ListLeadTouchesResponse)(nil),         // 22: tasuki.marketing.v1.ListLeadTouchesResponse
+	(*ListLeadCustomerSignalsRequest)(nil),  // 23: tasuki.marketing.v1.ListLeadCustomerSignalsRequest
+	(*ListLeadCustomerSignalsResponse)(nil), // 24: tasuki.marketing.v1.ListLeadCustomerSignalsResponse
+	(*v1.Person)(nil),                       // 25: tasuki.type.v1.Person
+	(*v1.Company)(nil),                      // 26: tasuki.type.v1.Company
+	(*v1.Touch)(nil),                        // 27: tasuki.type.v1.Touch
+	(*v11.LeadScore)(nil),                   // 28: tasuki.handoff.v1.LeadScore
+	(*v11.Consent)(nil),                     // 29: tasuki.handoff.v1.Consent
+	(*timestamppb.Timestamp)(nil),           // 30: google.protobuf.Timestamp
+	(ExclusionRule_Kind)(0),                 // 31: tasuki.marketing.v1.ExclusionRule.Kind
+	(*fieldmaskpb.FieldMask)(nil),           // 32: google.protobuf.FieldMask
+	(*status.Status)(nil),                   // 33: google.rpc.Status
+	(*v1.Transition)(nil),                   // 34: tasuki.type.v1.Transition
 }
 var file_tasuki_marketing_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: tasuki.marketing.v1.Lead.state:type_name -> tasuki.marketing.v1.Lead.State
-	22, // 1: tasuki.marketing.v1.Lead.person:type_name -> tasuki.type.v1.Person
-	23, // 2: tasuki.marketing.v1.Lead.company:type_name -> tasuki.type.v1.Company
-	24, // 3: tasuki.marketing.v1.Lead.first_touch:type_name -> tasuki.type.v1.Touch
-	24, // 4: tasuki.marketing.v1.Lead.last_touch:type_name -> tasuki.type.v1.Touch
-	25, // 5: tasuki.marketing.v1.Lead.score:type_name -> tasuki.handoff.v1.LeadScore
-	26, // 6: tasuki.marketing.v1.Lead.consents:type_name -> tasuki.handoff.v1.Consent
+	25, // 1: tasuki.marketing.v1.Lead.person:type_name -> tasuki.type.v1.Person
+	26, // 2: tasuki.marketing.v1.Lead.company:type_name -> tasuki.type.v1.Company
+	27, // 3: tasuki.marketing.v1.Lead.first_touch:type_name -> tasuki.type.v1.Touch
+	27, // 4: tasuki.marketing.v1.Lead.last_touch:type_name -> tasuki.type.v1.Touch
+	28, // 5: tasuki.marketing.v1.Lead.score:type_name -> tasuki.handoff.v1.LeadScore
+	29, // 6: tasuki.marketing.v1.Lead.consents:type_name -> tasuki.handoff.v1.Consent
 	6,  // 7: tasuki.marketing.v1.Lead.exclusion:type_name -> tasuki.marketing.v1.Exclusion
-	27, // 8: tasuki.marketing.v1.Lead.wake_at:type_name -> google.protobuf.Timestamp
-	27, // 9: tasuki.marketing.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	27, // 10: tasuki.marketing.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	30, // 8: tasuki.marketing.v1.Lead.wake_at:type_name -> google.protobuf.Timestamp
+	30, // 9: tasuki.marketing.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	30, // 10: tasuki.marketing.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 11: tasuki.marketing.v1.Lead.customer_signals:type_name -> tasuki.marketing.v1.CustomerSignals
 	5,  // 12: tasuki.marketing.v1.Lead.referral:type_name -> tasuki.marketing.v1.LeadReferral
-	27, // 13: tasuki.marketing.v1.CustomerSignals.nps_at:type_name -> google.protobuf.Timestamp
-	27, // 14: tasuki.marketing.v1.CustomerSignals.advocate_at:type_name -> google.protobuf.Timestamp
-	27, // 15: tasuki.marketing.v1.CustomerSignals.fit_at:type_name -> google.protobuf.Timestamp
-	27, // 16: tasuki.marketing.v1.CustomerSignals.churned_at:type_name -> google.protobuf.Timestamp
+	30, // 13: tasuki.marketing.v1.CustomerSignals.nps_at:type_name -> google.protobuf.Timestamp
+	30, // 14: tasuki.marketing.v1.CustomerSignals.advocate_at:type_name -> google.protobuf.Timestamp
+	30, // 15: tasuki.marketing.v1.CustomerSignals.fit_at:type_name -> google.protobuf.Timestamp
+	30, // 16: tasuki.marketing.v1.CustomerSignals.churned_at:type_name -> google.protobuf.Timestamp
 	1,  // 17: tasuki.marketing.v1.CustomerSignal.kind:type_name -> tasuki.marketing.v1.CustomerSignal.Kind
-	27, // 18: tasuki.marketing.v1.CustomerSignal.at:type_name -> google.protobuf.Timestamp
-	27, // 19: tasuki.marketing.v1.LeadReferral.at:type_name -> google.protobuf.Timestamp
-	28, // 20: tasuki.marketing.v1.Exclusion.kind:type_name -> tasuki.marketing.v1.ExclusionRule.Kind
-	27, // 21: tasuki.marketing.v1.Exclusion.at:type_name -> google.protobuf.Timestamp
-	22, // 22: tasuki.marketing.v1.CaptureLeadRequest.person:type_name -> tasuki.type.v1.Person
-	23, // 23: tasuki.marketing.v1.CaptureLeadRequest.company:type_name -> tasuki.type.v1.Company
-	24, // 24: tasuki.marketing.v1.CaptureLeadRequest.touch:type_name -> tasuki.type.v1.Touch
-	26, // 25: tasuki.marketing.v1.CaptureLeadRequest.consents:type_name -> tasuki.handoff.v1.Consent
+	30, // 18: tasuki.marketing.v1.CustomerSignal.at:type_name -> google.protobuf.Timestamp
+	30, // 19: tasuki.marketing.v1.LeadReferral.at:type_name -> google.protobuf.Timestamp
+	31, // 20: tasuki.marketing.v1.Exclusion.kind:type_name -> tasuki.marketing.v1.ExclusionRule.Kind
+	30, // 21: tasuki.marketing.v1.Exclusion.at:type_name -> google.protobuf.Timestamp
+	25, // 22: tasuki.marketing.v1.CaptureLeadRequest.person:type_name -> tasuki.type.v1.Person
+	26, // 23: tasuki.marketing.v1.CaptureLeadRequest.company:type_name -> tasuki.type.v1.Company
+	27, // 24: tasuki.marketing.v1.CaptureLeadRequest.touch:type_name -> tasuki.type.v1.Touch
+	29, // 25: tasuki.marketing.v1.CaptureLeadRequest.consents:type_name -> tasuki.handoff.v1.Consent
 	0,  // 26: tasuki.marketing.v1.ListLeadsRequest.states:type_name -> tasuki.marketing.v1.Lead.State
 	2,  // 27: tasuki.marketing.v1.ListLeadsResponse.leads:type_name -> tasuki.marketing.v1.Lead
-	22, // 28: tasuki.marketing.v1.UpdateLeadRequest.person:type_name -> tasuki.type.v1.Person
-	23, // 29: tasuki.marketing.v1.UpdateLeadRequest.company:type_name -> tasuki.type.v1.Company
-	29, // 30: tasuki.marketing.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	30, // 31: tasuki.marketing.v1.ListLeadTransitionsResponse.transitions:type_name -> tasuki.type.v1.Transition
-	24, // 32: tasuki.marketing.v1.ListLeadTouchesResponse.touches:type_name -> tasuki.type.v1.Touch
-	4,  // 33: tasuki.marketing.v1.ListLeadCustomerSignalsResponse.signals:type_name -> tasuki.marketing.v1.CustomerSignal
-	7,  // 34: tasuki.marketing.v1.LeadService.CaptureLead:input_type -> tasuki.marketing.v1.CaptureLeadRequest
-	8,  // 35: tasuki.marketing.v1.LeadService.GetLead:input_type -> tasuki.marketing.v1.GetLeadRequest
-	9,  // 36: tasuki.marketing.v1.LeadService.ListLeads:input_type -> tasuki.marketing.v1.ListLeadsRequest
-	11, // 37: tasuki.marketing.v1.LeadService.UpdateLead:input_type -> tasuki.marketing.v1.UpdateLeadRequest
-	12, // 38: tasuki.marketing.v1.LeadService.ScreenLead:input_type -> tasuki.marketing.v1.ScreenLeadRequest
-	13, // 39: tasuki.marketing.v1.LeadService.OverturnExclusion:input_type -> tasuki.marketing.v1.OverturnExclusionRequest
-	14, // 40: tasuki.marketing.v1.LeadService.QualifyLead:input_type -> tasuki.marketing.v1.QualifyLeadRequest
-	15, // 41: tasuki.marketing.v1.LeadService.DisqualifyLead:input_type -> tasuki.marketing.v1.DisqualifyLeadRequest
-	16, // 42: tasuki.marketing.v1.LeadService.ListLeadTransitions:input_type -> tasuki.marketing.v1.ListLeadTransitionsRequest
-	18, // 43: tasuki.marketing.v1.LeadService.ListLeadTouches:input_type -> tasuki.marketing.v1.ListLeadTouchesRequest
-	20, // 44: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:input_type -> tasuki.marketing.v1.ListLeadCustomerSignalsRequest
-	2,  // 45: tasuki.marketing.v1.LeadService.CaptureLead:output_type -> tasuki.marketing.v1.Lead
-	2,  // 46: tasuki.marketing.v1.LeadService.GetLead:output_type -> tasuki.marketing.v1.Lead
-	10, // 47: tasuki.marketing.v1.LeadService.ListLeads:output_type -> tasuki.marketing.v1.ListLeadsResponse
-	2,  // 48: tasuki.marketing.v1.LeadService.UpdateLead:output_type -> tasuki.marketing.v1.Lead
-	2,  // 49: tasuki.marketing.v1.LeadService.ScreenLead:output_type -> tasuki.marketing.v1.Lead
-	2,  // 50: tasuki.marketing.v1.LeadService.OverturnExclusion:output_type -> tasuki.marketing.v1.Lead
-	2,  // 51: tasuki.marketing.v1.LeadService.QualifyLead:output_type -> tasuki.marketing.v1.Lead
-	2,  // 52: tasuki.marketing.v1.LeadService.DisqualifyLead:output_type -> tasuki.marketing.v1.Lead
-	17, // 53: tasuki.marketing.v1.LeadService.ListLeadTransitions:output_type -> tasuki.marketing.v1.ListLeadTransitionsResponse
-	19, // 54: tasuki.marketing.v1.LeadService.ListLeadTouches:output_type -> tasuki.marketing.v1.ListLeadTouchesResponse
-	21, // 55: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:output_type -> tasuki.marketing.v1.ListLeadCustomerSignalsResponse
-	45, // [45:56] is the sub-list for method output_type
-	34, // [34:45] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	25, // 28: tasuki.marketing.v1.UpdateLeadRequest.person:type_name -> tasuki.type.v1.Person
+	26, // 29: tasuki.marketing.v1.UpdateLeadRequest.company:type_name -> tasuki.type.v1.Company
+	32, // 30: tasuki.marketing.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	14, // 31: tasuki.marketing.v1.BatchQualifyLeadsRequest.requests:type_name -> tasuki.marketing.v1.QualifyLeadRequest
+	17, // 32: tasuki.marketing.v1.BatchQualifyLeadsResponse.outcomes:type_name -> tasuki.marketing.v1.LeadOutcome
+	2,  // 33: tasuki.marketing.v1.LeadOutcome.lead:type_name -> tasuki.marketing.v1.Lead
+	33, // 34: tasuki.marketing.v1.LeadOutcome.error:type_name -> google.rpc.Status
+	34, // 35: tasuki.marketing.v1.ListLeadTransitionsResponse.transitions:type_name -> tasuki.type.v1.Transition
+	27, // 36: tasuki.marketing.v1.ListLeadTouchesResponse.touches:type_name -> tasuki.type.v1.Touch
+	4,  // 37: tasuki.marketing.v1.ListLeadCustomerSignalsResponse.signals:type_name -> tasuki.marketing.v1.CustomerSignal
+	7,  // 38: tasuki.marketing.v1.LeadService.CaptureLead:input_type -> tasuki.marketing.v1.CaptureLeadRequest
+	8,  // 39: tasuki.marketing.v1.LeadService.GetLead:input_type -> tasuki.marketing.v1.GetLeadRequest
+	9,  // 40: tasuki.marketing.v1.LeadService.ListLeads:input_type -> tasuki.marketing.v1.ListLeadsRequest
+	11, // 41: tasuki.marketing.v1.LeadService.UpdateLead:input_type -> tasuki.marketing.v1.UpdateLeadRequest
+	12, // 42: tasuki.marketing.v1.LeadService.ScreenLead:input_type -> tasuki.marketing.v1.ScreenLeadRequest
+	13, // 43: tasuki.marketing.v1.LeadService.OverturnExclusion:input_type -> tasuki.marketing.v1.OverturnExclusionRequest
+	14, // 44: tasuki.marketing.v1.LeadService.QualifyLead:input_type -> tasuki.marketing.v1.QualifyLeadRequest
+	15, // 45: tasuki.marketing.v1.LeadService.BatchQualifyLeads:input_type -> tasuki.marketing.v1.BatchQualifyLeadsRequest
+	18, // 46: tasuki.marketing.v1.LeadService.DisqualifyLead:input_type -> tasuki.marketing.v1.DisqualifyLeadRequest
+	19, // 47: tasuki.marketing.v1.LeadService.ListLeadTransitions:input_type -> tasuki.marketing.v1.ListLeadTransitionsRequest
+	21, // 48: tasuki.marketing.v1.LeadService.ListLeadTouches:input_type -> tasuki.marketing.v1.ListLeadTouchesRequest
+	23, // 49: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:input_type -> tasuki.marketing.v1.ListLeadCustomerSignalsRequest
+	2,  // 50: tasuki.marketing.v1.LeadService.CaptureLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 51: tasuki.marketing.v1.LeadService.GetLead:output_type -> tasuki.marketing.v1.Lead
+	10, // 52: tasuki.marketing.v1.LeadService.ListLeads:output_type -> tasuki.marketing.v1.ListLeadsResponse
+	2,  // 53: tasuki.marketing.v1.LeadService.UpdateLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 54: tasuki.marketing.v1.LeadService.ScreenLead:output_type -> tasuki.marketing.v1.Lead
+	2,  // 55: tasuki.marketing.v1.LeadService.OverturnExclusion:output_type -> tasuki.marketing.v1.Lead
+	2,  // 56: tasuki.marketing.v1.LeadService.QualifyLead:output_type -> tasuki.marketing.v1.Lead
+	16, // 57: tasuki.marketing.v1.LeadService.BatchQualifyLeads:output_type -> tasuki.marketing.v1.BatchQualifyLeadsResponse
+	2,  // 58: tasuki.marketing.v1.LeadService.DisqualifyLead:output_type -> tasuki.marketing.v1.Lead
+	20, // 59: tasuki.marketing.v1.LeadService.ListLeadTransitions:output_type -> tasuki.marketing.v1.ListLeadTransitionsResponse
+	22, // 60: tasuki.marketing.v1.LeadService.ListLeadTouches:output_type -> tasuki.marketing.v1.ListLeadTouchesResponse
+	24, // 61: tasuki.marketing.v1.LeadService.ListLeadCustomerSignals:output_type -> tasuki.marketing.v1.ListLeadCustomerSignalsResponse
+	50, // [50:62] is the sub-list for method output_type
+	38, // [38:50] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tasuki_marketing_v1_lead_proto_init() }
@@ -2280,13 +2479,17 @@ func file_tasuki_marketing_v1_lead_proto_init() {
 	file_tasuki_marketing_v1_exclusion_proto_init()
 	file_tasuki_marketing_v1_lead_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tasuki_marketing_v1_lead_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tasuki_marketing_v1_lead_proto_msgTypes[15].OneofWrappers = []any{
+		(*LeadOutcome_Lead)(nil),
+		(*LeadOutcome_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tasuki_marketing_v1_lead_proto_rawDesc), len(file_tasuki_marketing_v1_lead_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,7 @@ const (
 	LeadService_ScreenLead_FullMethodName              = "/tasuki.marketing.v1.LeadService/ScreenLead"
 	LeadService_OverturnExclusion_FullMethodName       = "/tasuki.marketing.v1.LeadService/OverturnExclusion"
 	LeadService_QualifyLead_FullMethodName             = "/tasuki.marketing.v1.LeadService/QualifyLead"
+	LeadService_BatchQualifyLeads_FullMethodName       = "/tasuki.marketing.v1.LeadService/BatchQualifyLeads"
 	LeadService_DisqualifyLead_FullMethodName          = "/tasuki.marketing.v1.LeadService/DisqualifyLead"
 	LeadService_ListLeadTransitions_FullMethodName     = "/tasuki.marketing.v1.LeadService/ListLeadTransitions"
 	LeadService_ListLeadTouches_FullMethodName         = "/tasuki.marketing.v1.LeadService/ListLeadTouches"
@@ -69,6 +70,9 @@ type LeadServiceClient interface {
 	// Qualifies a lead by hand, whatever its score: MAL, NURTURING or RECYCLED → MQL, and offers it to inside sales at
 	// once (→ OFFERED). With something missing it stays MQL; see `missing`. In MQL it offers again.
 	QualifyLead(ctx context.Context, in *QualifyLeadRequest, opts ...grpc.CallOption) (*Lead, error)
+	// Qualifies several leads by hand, as QualifyLead does each, in one transaction. One that cannot be qualified does not hold up
+	// the others: the answer has an outcome for each.
+	BatchQualifyLeads(ctx context.Context, in *BatchQualifyLeadsRequest, opts ...grpc.CallOption) (*BatchQualifyLeadsResponse, error)
 	// Puts a lead away for good. Legal before it is offered, and when it has come back.
 	DisqualifyLead(ctx context.Context, in *DisqualifyLeadRequest, opts ...grpc.CallOption) (*Lead, error)
 	// Lists the changes of state of a lead, oldest first.
@@ -157,6 +161,16 @@ func (c *leadServiceClient) QualifyLead(ctx context.Context, in *QualifyLeadRequ
 	return out, nil
 }
 
+func (c *leadServiceClient) BatchQualifyLeads(ctx context.Context, in *BatchQualifyLeadsRequest, opts ...grpc.CallOption) (*BatchQualifyLeadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchQualifyLeadsResponse)
+	err := c.cc.Invoke(ctx, LeadService_BatchQualifyLeads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *leadServiceClient) DisqualifyLead(ctx context.Context, in *DisqualifyLeadRequest, opts ...grpc.CallOption) (*Lead, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Lead)
@@ -224,6 +238,9 @@ type LeadServiceServer interface {
 	// Qualifies a lead by hand, whatever its score: MAL, NURTURING or RECYCLED → MQL, and offers it to inside sales at
 	// once (→ OFFERED). With something missing it stays MQL; see `missing`. In MQL it offers again.
 	QualifyLead(context.Context, *QualifyLeadRequest) (*Lead, error)
+	// Qualifies several leads by hand, as QualifyLead does each, in one transaction. One that cannot be qualified does not hold up
+	// the others: the answer has an outcome for each.
+	BatchQualifyLeads(context.Context, *BatchQualifyLeadsRequest) (*BatchQualifyLeadsResponse, error)
 	// Puts a lead away for good. Legal before it is offered, and when it has come back.
 	DisqualifyLead(context.Context, *DisqualifyLeadRequest) (*Lead, error)
 	// Lists the changes of state of a lead, oldest first.
@@ -262,6 +279,9 @@ func (UnimplementedLeadServiceServer) OverturnExclusion(context.Context, *Overtu
 }
 func (UnimplementedLeadServiceServer) QualifyLead(context.Context, *QualifyLeadRequest) (*Lead, error) {
 	return nil, status.Error(codes.Unimplemented, "method QualifyLead not implemented")
+}
+func (UnimplementedLeadServiceServer) BatchQualifyLeads(context.Context, *BatchQualifyLeadsRequest) (*BatchQualifyLeadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchQualifyLeads not implemented")
 }
 func (UnimplementedLeadServiceServer) DisqualifyLead(context.Context, *DisqualifyLeadRequest) (*Lead, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisqualifyLead not implemented")
@@ -422,6 +442,24 @@ func _LeadService_QualifyLead_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LeadService_BatchQualifyLeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchQualifyLeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeadServiceServer).BatchQualifyLeads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeadService_BatchQualifyLeads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeadServiceServer).BatchQualifyLeads(ctx, req.(*BatchQualifyLeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LeadService_DisqualifyLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DisqualifyLeadRequest)
 	if err := dec(in); err != nil {
@@ -528,6 +566,10 @@ var LeadService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "QualifyLead",
 			Handler:    _LeadService_QualifyLead_Handler,
+		},
+		{
+			MethodName: "BatchQualifyLeads",
+			Handler:    _LeadService_BatchQualifyLeads_Handler,
 		},
 		{
 			MethodName: "DisqualifyLead",

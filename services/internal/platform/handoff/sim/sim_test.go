@@ -45,6 +45,9 @@ func TestSchedulesMeetEverything(t *testing.T) {
 	for name := range legal {
 		want = append(want, "command: "+name+" true", "command: "+name+" false")
 	}
+	for _, name := range []string{accept, reject, assign} {
+		want = append(want, "command for many: "+name+" true", "command for many: "+name+" false")
+	}
 	for _, m := range []string{"stray", "cut", "answer lost", "request lost", "twice", "outlives its sender"} {
 		want = append(want, "message: "+m)
 	}

@@ -358,7 +358,13 @@ func (w *World) give(p *process, name, id, tag, person string, possible bool) (o
 	var err error
 	died := w.living(p, func() {
 		method, req := deskRequest(name, id, tag, before.h)
+		if w.given++; w.given%3 == 0 {
+			method, req = amongOthers(method, req)
+		}
 		answer, err = p.servers.call(w.ctx, access.Actor{Kind: access.KindPerson, ID: person}, method, req)
+		if err == nil {
+			err = outcomeOf(answer)
+		}
 	})
 	if plant := w.plant.Decided; plant != nil && err == nil && !died {
 		plant(w.ctx, p.db, id)
@@ -366,6 +372,9 @@ func (w *World) give(p *process, name, id, tag, person string, possible bool) (o
 	}
 	w.look()
 	w.met[fmt.Sprintf("command: %s %t", name, err == nil)]++
+	if _, many := answer.(outcomes); many {
+		w.met[fmt.Sprintf("command for many: %s %t", name, err == nil)]++
+	}
 	if w.sleeves.fired {
 		return false // whether it took effect is seen in the ledger
 	}
@@ -413,6 +422,40 @@ func deskRequest(name, id, tag string, h *handoffv1.Handoff) (method string, req
 		return handoffv1.HandoffDeskService_ResubmitHandoff_FullMethodName, &handoffv1.ResubmitHandoffRequest{Id: id, Etag: tag, Payload: full}
 	}
 	panic("sim: no command " + name)
+}
+
+// amongOthers makes a command for many of one that there is for many: among others, which nobody knows.
+func amongOthers(method string, req proto.Message) (string, proto.Message) {
+	const nobody, neither = "00000000-0000-7000-8000-000000000000", "ffffffff-ffff-7fff-bfff-ffffffffffff"
+	switch req := req.(type) {
+	case *handoffv1.AcceptHandoffRequest:
+		return handoffv1.HandoffDeskService_BatchAcceptHandoffs_FullMethodName, &handoffv1.BatchAcceptHandoffsRequest{
+			Requests: []*handoffv1.AcceptHandoffRequest{{Id: nobody}, req, {Id: neither}},
+		}
+	case *handoffv1.RejectHandoffRequest:
+		return handoffv1.HandoffDeskService_BatchRejectHandoffs_FullMethodName, &handoffv1.BatchRejectHandoffsRequest{
+			Requests: []*handoffv1.RejectHandoffRequest{{Id: nobody, Reason: req.GetReason()}, req, {Id: neither, Reason: req.GetReason()}},
+		}
+	case *handoffv1.AssignHandoffRequest:
+		return handoffv1.HandoffDeskService_BatchAssignHandoffs_FullMethodName, &handoffv1.BatchAssignHandoffsRequest{
+			Requests: []*handoffv1.AssignHandoffRequest{{Id: nobody}, req, {Id: neither}},
+		}
+	}
+	return method, req
+}
+
+// outcomes are in the answer to a command for many.
+type outcomes interface {
+	GetOutcomes() []*handoffv1.HandoffOutcome
+}
+
+// outcomeOf is the error of the command in the middle of many.
+func outcomeOf(answer any) error {
+	many, ok := answer.(outcomes)
+	if !ok {
+		return nil
+	}
+	return status.FromProto(many.GetOutcomes()[1].GetError()).Err()
 }
 
 // race lets several people decide who have all seen the same row: one wins if the row could be decided on.

@@ -55,6 +55,8 @@ type World struct {
 	// lastWork is what the last job returned that came to its end.
 	lastWork  error
 	violation *Violation
+	// given counts the commands of a schedule: some are given for many.
+	given int
 	// met counts what has happened in all schedules of this world: faults, states, answers, messages.
 	met map[string]int
 }
@@ -172,6 +174,7 @@ func (w *World) fail(rule, format string, args ...any) {
 
 // reset empties the databases and starts the programs.
 func (w *World) reset() error {
+	w.given = 0
 	w.sleeves.arm(None, 0)
 	w.runs, w.strays, w.cut, w.handoffs, w.violation, w.lastWork = nil, nil, map[[2]int]bool{}, nil, nil, nil
 	for _, p := range w.procs {
