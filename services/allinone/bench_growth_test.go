@@ -57,7 +57,7 @@ func BenchmarkSystemGrowth(b *testing.B) {
 				h.up(b)
 				h.awaitPassed(b)
 				r := newRelay(b, h)
-				r.prepare((growthRounds+1)*growthOps + growthRounds*growthRate*int(growthPace.Seconds()))
+				r.prepare(2*(growthRounds+1)*growthOps + growthRounds*growthRate*int(growthPace.Seconds()))
 				relays = append(relays, r)
 			}
 			large, small := relays[0], relays[1]
@@ -70,6 +70,17 @@ func BenchmarkSystemGrowth(b *testing.B) {
 				}
 				compare(b, takeTurnsOf(b, inFlight, growthRounds, time.Minute, subjects...), func(s sample) map[string]float64 {
 					return map[string]float64{"handoffs/s": s.rate, "p50-ms": quantile(s.took, 0.5), "cpu-ms": s.cpuMS(""), "cpu-ms-pg": s.cpuMS("postgres")}
+				})
+			})
+			b.Run("pages", func(b *testing.B) {
+				var subjects []subject
+				for _, r := range []*relay{small, large} {
+					s := r.pages()
+					s.ops = growthOps / page
+					subjects = append(subjects, s)
+				}
+				compare(b, takeTurnsOf(b, atPages, growthRounds, time.Minute, subjects...), func(s sample) map[string]float64 {
+					return map[string]float64{"handoffs/s": s.rate * page, "p50-ms": quantile(s.took, 0.5), "cpu-ms": s.cpuMS("") / page, "cpu-ms-pg": s.cpuMS("postgres") / page}
 				})
 			})
 			b.Run(fmt.Sprintf("rate=%d", growthRate), func(b *testing.B) {

@@ -14,7 +14,7 @@ const (
 	relayRounds = 3
 	// page is how many leads or handoffs one command is for where it is for many, and atPages how many people give such commands.
 	page    = 100
-	atPages = 6
+	atPages = 8
 	// fastest is more handoffs per second than there can be.
 	fastest = 1500
 )
