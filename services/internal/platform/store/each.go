@@ -17,26 +17,34 @@ func Each(ctx context.Context, tx Tx, n int, prepare func(context.Context) (cont
 		return nil, errors.New("store: Each needs the transaction itself")
 	}
 	outcomes := make([]error, n)
-	undo := t.savepoint()
+	forget := t.mark()
 	spoiled, err := eachTogether(ctx, t, prepare, do, outcomes)
 	if err != nil || !spoiled {
 		return outcomes, err
 	}
-	if err := undo(ctx); err != nil {
+	if err := undo(ctx, t, forget); err != nil {
 		return nil, err
 	}
 	for i := range outcomes {
-		undo := t.savepoint()
+		forget := t.mark()
 		if outcomes[i], err = eachAlone(ctx, t, i, do); err != nil {
 			return nil, err
 		}
 		if outcomes[i] == nil {
 			t.Queue("RELEASE " + savepoint)
-		} else if err := undo(ctx); err != nil {
+		} else if err := undo(ctx, t, forget); err != nil {
 			return nil, err
 		}
 	}
 	return outcomes, nil
+}
+
+// undo takes back what came after the latest savepoint, and it with that.
+func undo(ctx context.Context, t transaction, forget func()) error {
+	forget()
+	_, err := t.Exec(ctx, "ROLLBACK TO "+savepoint)
+	t.Queue("RELEASE " + savepoint)
+	return err
 }
 
 // eachTogether is spoiled when what was done cannot be told from what was not.

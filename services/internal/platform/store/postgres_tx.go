@@ -273,16 +273,13 @@ func (t *pgTx) rollback() {
 	endSession(conn, "rollback")
 }
 
-func (t *pgTx) savepoint() func(context.Context) error {
-	forget := t.mark(Postgres)
-	return func(ctx context.Context) error {
+func (t *pgTx) mark() func() {
+	forget := t.markState(Postgres)
+	return func() {
 		if t.open != nil {
 			t.open.Close()
 		}
 		forget()
-		_, err := t.Exec(ctx, "ROLLBACK TO "+savepoint)
-		t.Queue("RELEASE " + savepoint)
-		return err
 	}
 }
 

@@ -217,16 +217,13 @@ func (t *liteTx) rollback() {
 	}
 }
 
-func (t *liteTx) savepoint() func(context.Context) error {
-	forget := t.mark(SQLite)
-	return func(ctx context.Context) error {
+func (t *liteTx) mark() func() {
+	forget := t.markState(SQLite)
+	return func() {
 		if t.open != nil {
 			t.open.Close()
 		}
 		forget()
-		_, err := t.Exec(ctx, "ROLLBACK TO "+savepoint)
-		t.Queue("RELEASE " + savepoint)
-		return err
 	}
 }
 

@@ -115,8 +115,8 @@ type transaction interface {
 	// share makes it one that several closures share, under ctx. written counts what they did besides reading.
 	share(ctx context.Context)
 	written() int
-	// savepoint is queued, and must be sent before undo may be called, which takes back what came after it, and it with that.
-	savepoint() (undo func(ctx context.Context) error)
+	// mark queues a savepoint. forget drops what this transaction keeps of everything after it, once the savepoint was sent.
+	mark() (forget func())
 }
 
 type options struct {

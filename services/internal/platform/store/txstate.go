@@ -68,8 +68,8 @@ func (s *txState) of(ctx context.Context) context.Context {
 // savepoint is the one name of savepoints: the latest is meant.
 const savepoint = "SAVEPOINT each"
 
-// mark queues a savepoint behind all that waits. Its return forgets what came after.
-func (s *txState) mark(engine Engine) (forget func()) {
+// markState queues a savepoint behind all that waits.
+func (s *txState) markState(engine Engine) (forget func()) {
 	s.push(engine, func(string) bool { return true })
 	s.queue = append(s.queue, statement{sql: savepoint})
 	hooks := len(s.hooks)
