@@ -65,34 +65,34 @@ func (l *leadership) end(ctx context.Context) {
 	}
 }
 
-// ledDriver is a driver that tells of elections.
-type ledDriver[TTx any] struct {
+// mendedDriver is a driver that tells of elections, and on which jobs stay that are to be kept.
+type mendedDriver[TTx any] struct {
 	riverdriver.Driver[TTx]
 	*leadership
 }
 
 // GetExecutor implements riverdriver.Driver.
-func (d ledDriver[TTx]) GetExecutor() riverdriver.Executor {
-	return ledExecutor{d.Driver.GetExecutor(), d.leadership}
+func (d mendedDriver[TTx]) GetExecutor() riverdriver.Executor {
+	return mendedExecutor{d.Driver.GetExecutor(), d.leadership}
 }
 
-type ledExecutor struct {
+type mendedExecutor struct {
 	riverdriver.Executor
 	leadership *leadership
 }
 
 // Begin implements riverdriver.Executor: elections are held in transactions.
-func (e ledExecutor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
+func (e mendedExecutor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
 	tx, err := e.Executor.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return ledTx{tx, e.leadership}, nil
+	return mendedTx{tx, e.leadership}, nil
 }
 
 // JobDeleteBefore implements riverdriver.Executor. River's driver for SQLite of this version deletes jobs of states, too, that it was
 // told to keep.
-func (e ledExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.JobDeleteBeforeParams) (int, error) {
+func (e mendedExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.JobDeleteBeforeParams) (int, error) {
 	kept := *params
 	for _, state := range []struct {
 		remove  bool
@@ -109,13 +109,13 @@ func (e ledExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.Jo
 	return e.Executor.JobDeleteBefore(ctx, &kept)
 }
 
-type ledTx struct {
+type mendedTx struct {
 	riverdriver.ExecutorTx
 	leadership *leadership
 }
 
 // LeaderAttemptElect implements riverdriver.Executor.
-func (t ledTx) LeaderAttemptElect(ctx context.Context, params *riverdriver.LeaderElectParams) (bool, error) {
+func (t mendedTx) LeaderAttemptElect(ctx context.Context, params *riverdriver.LeaderElectParams) (bool, error) {
 	return t.leadership.elect(func() (bool, error) { return t.ExecutorTx.LeaderAttemptElect(ctx, params) })
 }
 

@@ -47,7 +47,7 @@ func (j *Jobs) startPostgres(ctx, run context.Context) (client, error) {
 	}
 	config := j.config()
 	config.Middleware = append(config.Middleware, working)
-	c, err := river.NewClient(ledDriver[pgx.Tx]{riverpgxv5.New(j.db.Pool()), j.leadership}, config)
+	c, err := river.NewClient(mendedDriver[pgx.Tx]{riverpgxv5.New(j.db.Pool()), j.leadership}, config)
 	if err != nil {
 		release(ctx, conn)
 		return nil, err

@@ -19,7 +19,7 @@ import (
 // sqliteDriver gives River a pilot of ours: SQLite has no LISTEN/NOTIFY, and River wakes its producers only for jobs that
 // are inserted without a transaction.
 type sqliteDriver struct {
-	ledDriver[*sql.Tx]
+	mendedDriver[*sql.Tx]
 	pilot *sqlitePilot
 }
 
@@ -75,7 +75,7 @@ func (j *Jobs) startSQLite(ctx, run context.Context) (client, error) {
 		return nil, fmt.Errorf("take over: %w", err)
 	}
 	pilot := &sqlitePilot{db: j.db}
-	c, err := river.NewClient(&sqliteDriver{ledDriver[*sql.Tx]{riversqlite.New(j.db.Writer()), j.leadership}, pilot}, j.config())
+	c, err := river.NewClient(&sqliteDriver{mendedDriver[*sql.Tx]{riversqlite.New(j.db.Writer()), j.leadership}, pilot}, j.config())
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (db *DB) commitAll(batch []*member) (outcomes []error, err error) {
 		before := tx.written()
 		finished, err := m.try(tx)
 		outcomes[i] = err
-		if !finished || tx.failure() != nil || err != nil && tx.written() != before {
+		if !finished || spoils(tx, err, tx.written() != before) {
 			return nil, nil
 		}
 	}
